@@ -1,0 +1,69 @@
+"""What the elector needs of etcd. ``sidecar.etcd.store`` is the real one; the simulation brings another.
+
+Every method raises the ``EtcdError`` tree and nothing else (cancellation aside), and answers or raises within the
+store's own attempt deadline. All reads are linearizable. Every answer's header has been held against the history seen
+before: ``HistoryWentBack`` is raised where it does not fit.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sidecar.election.lease import Renewal
+from sidecar.election.queue import Header, LockKey, QueueView
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvent:
+    """One change of a watched key: ``key`` is its new state, None when it was deleted. ``revision`` is the change's."""
+
+    name: str
+    revision: int
+    key: LockKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAnswer:
+    """My key after a claim, put by this very transaction or by an earlier one whose answer was lost.
+
+    ``view`` is None where the queue was not read along (``with_queue`` false).
+    """
+
+    header: Header
+    mine: LockKey
+    view: QueueView | None
+
+
+class LockStore(Protocol):
+    async def grant(self, ttl_seconds: int) -> Renewal:
+        """A new lease. Counts as its first renewal (it went through consensus)."""
+
+    async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
+        """One keepalive on the session's stream; past ``timeout_seconds`` the stream is cancelled and the endpoint left.
+
+        A lease that is gone is an answer (``ttl_seconds`` <= 0), not an error.
+        """
+
+    async def revoke(self, lease_id: int) -> None:
+        """Give the lease back, and with it every key attached to it. A lease that is gone is fine."""
+
+    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+        """Put my key unless it is there, in one transaction; repeating it resolves a claim whose answer was lost."""
+
+    async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
+        """Read the queue: first, my own key ``mine``, the nearest ahead of ``revision`` (None: nobody's ahead)."""
+
+    async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
+        """Read one key."""
+
+    async def release(self, name: str, create_revision: int) -> bool:
+        """Delete the key if its create revision is this one. False: it was not there any more, or another's."""
+
+    async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
+        """All keys below the lock, candidates or not, in create-revision order."""
+
+    def watch(self, name: str, from_revision: int) -> AsyncIterator[KeyEvent]:
+        """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently. Close with aclose."""
+
+    async def close(self) -> None:
+        """Close all channels and streams."""

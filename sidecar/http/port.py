@@ -1,0 +1,48 @@
+"""What the HTTP side needs of an election. The elector is one; HTTP itself decides nothing."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sidecar.election.queue import LockKey
+from sidecar.election.verdict import Transition, View
+
+
+class Election(Protocol):
+    @property
+    def lock(self) -> str:
+        """The lock's name, below which the candidates' keys stand."""
+
+    def view(self) -> View:
+        """The verdict, computed now."""
+
+    def promise(self, view: View) -> float | None:
+        """A deadline to hand out (CLOCK_BOOTTIME seconds, capped by ``--max-promise``), kept for the step-down to wait for.
+
+        None when the view is not a leader's. Whoever calls this hands the deadline out.
+        """
+
+    async def changed(self, version: str) -> None:
+        """Return once the view's version is another than ``version``; at once if it already is."""
+
+    async def candidates(self) -> tuple[int, Sequence[LockKey]]:
+        """The revision of the read and the queue in order, candidates only; read from etcd at most once a second.
+
+        Raises ``EtcdError``.
+        """
+
+    def history(self) -> Sequence[Transition]:
+        """The last 100 transitions, newest first."""
+
+    async def resign(self, *, drain: bool) -> None:
+        """Give the lead up and rejoin at the tail. Returns once the key is released (or its lease has ended).
+
+        Raises ``NotLeading``.
+        """
+
+
+class Health(Protocol):
+    def wedged(self) -> str | None:
+        """Why this sidecar cannot keep what it claims, None while it can. An etcd outage is no reason."""
+
+    def unready(self, *, strict: bool) -> str | None:
+        """Why it is not ready, None when it is. ``strict`` asks for session, queue and label in sync as well."""
