@@ -12,7 +12,7 @@ RENEWALS_PER_TTL = 3
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """One answered keepalive (or grant) of a lease. ``ttl_seconds`` is what etcd granted; 0 or less: the lease is gone."""
+    """One answered keepalive (or grant). ``ttl_seconds`` is what etcd granted; 0 or less: the lease is gone."""
 
     lease_id: int
     ttl_seconds: float

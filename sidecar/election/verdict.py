@@ -58,7 +58,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change of state. ``at_seconds`` is wall time; ``duration_seconds`` how long the state ``from_state`` lasted."""
+    """One change of state, at ``at_seconds`` of wall time; ``from_state`` had lasted ``duration_seconds``."""
 
     at_seconds: float
     from_state: State

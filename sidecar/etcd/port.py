@@ -39,7 +39,7 @@ class LockStore(Protocol):
         """A new lease. Counts as its first renewal (it went through consensus)."""
 
     async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
-        """One keepalive on the session's stream; past ``timeout_seconds`` the stream is cancelled and the endpoint left.
+        """One keepalive on the session's stream; past ``timeout_seconds`` the stream and its endpoint are left.
 
         A lease that is gone is an answer (``ttl_seconds`` <= 0), not an error.
         """
@@ -63,7 +63,7 @@ class LockStore(Protocol):
         """All keys below the lock, candidates or not, in create-revision order."""
 
     def watch(self, name: str, from_revision: int) -> AsyncIterator[KeyEvent]:
-        """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently. Close with aclose."""
+        """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently."""
 
     async def close(self) -> None:
         """Close all channels and streams."""

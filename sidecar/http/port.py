@@ -16,7 +16,7 @@ class Election(Protocol):
         """The verdict, computed now."""
 
     def promise(self, view: View) -> float | None:
-        """A deadline to hand out (CLOCK_BOOTTIME seconds, capped by ``--max-promise``), kept for the step-down to wait for.
+        """A deadline to hand out (CLOCK_BOOTTIME seconds), capped by ``--max-promise`` and kept for the step-down.
 
         None when the view is not a leader's. Whoever calls this hands the deadline out.
         """
