@@ -1,0 +1,1 @@
+"""``leader-sidecar demo``: an etcd, three sidecars, and a view of who leads."""
