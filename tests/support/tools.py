@@ -1,0 +1,39 @@
+"""Where the programs are that ``make tools`` builds; raises ``ToolMissing`` where they are not."""
+
+from pathlib import Path
+
+from tests.tools.catalogue import MODULES, built_folder
+
+
+class ToolMissing(Exception):
+    """A program that a test needs has not been built."""
+
+
+def tool(folder: str, program: str) -> Path:
+    """A program of one of the modules under ``tests/tools/``. Raises ``ToolMissing``."""
+    path = built_folder(MODULES[folder]) / program
+    if not path.exists():
+        raise ToolMissing(f"{program} of tests/tools/{folder} is not built: run `make tools` (looked for {path})")
+    return path
+
+
+def etcd_binary(version: str) -> Path:
+    """etcd's server, ``version`` being "3.6" or "3.7"."""
+    return tool(f"etcd-{version}", "etcd")
+
+
+def etcdctl_binary(version: str) -> Path:
+    return tool(f"etcd-{version}", "etcdctl")
+
+
+def etcdutl_binary(version: str) -> Path:
+    return tool(f"etcd-{version}", "etcdutl")
+
+
+def kube_apiserver_binary() -> Path:
+    return tool("kubernetes", "kube-apiserver")
+
+
+def interop_binary() -> Path:
+    """Our Go program on etcd's own ``concurrency`` package: see tests/tools/interop/main.go."""
+    return tool("interop", "interop")
