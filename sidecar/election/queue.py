@@ -37,7 +37,7 @@ class QueueView:
 
     ``first`` is the candidate with the lowest create revision, ``mine`` my own key whatever its revision, ``ahead``
     the nearest candidate before me, ``count`` the number of keys below the lock, ``ignored`` names that no candidate
-    can have.
+    can have. ``position`` is mine in the queue, 1 the first; None where the read did not go over the whole queue.
     """
 
     header: Header
@@ -46,6 +46,7 @@ class QueueView:
     ahead: LockKey | None
     count: int
     ignored: tuple[str, ...] = ()
+    position: int | None = None
 
 
 def key_name(lock: str, lease_id: int) -> str:

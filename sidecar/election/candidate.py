@@ -1,0 +1,116 @@
+"""What one candidate in one election knows, and what that means at a given instant. ``transitions`` changes it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sidecar.election.events import Asked, Claim, Confirm, Look, Phase, Question, Release
+from sidecar.election.lease import Renewal
+from sidecar.election.queue import LockKey, key_name
+from sidecar.election.verdict import Reason, State
+
+NEVER = math.inf
+SHORT_QUEUE = 32
+"""Up to this many keys the queue is read along with the claim: etcd scans the whole prefix for a sorted range."""
+
+
+# === The candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Everything one candidate knows.
+
+    ``renewal`` is the session's last answered one, None without a session. ``revision`` is the create revision of the
+    key under my name: while I lead, the fencing token. ``valid_until`` and ``confirmed_at`` (when its request was
+    sent) are of the last confirmed renewal. ``own_from``, ``ahead_from`` and ``first_from`` are the revisions from
+    which those keys are watched, None while a read has to come first. ``ask_at`` is when the next question is due.
+    """
+
+    lock: str
+    phase: Phase = Phase.CONNECTING
+    then: Phase = Phase.CLAIMING
+    reason: Reason | None = None
+    renewal: Renewal | None = None
+    revision: int | None = None
+    valid_until: float = -NEVER
+    confirmed_at: float = -NEVER
+    distrusted_before: float = -NEVER
+    own_from: int | None = None
+    first: LockKey | None = None
+    first_from: int | None = None
+    ahead: LockKey | None = None
+    ahead_from: int | None = None
+    count: int | None = None
+    position: int | None = None
+    ignored: tuple[str, ...] = ()
+    asked: Asked | None = None
+    ask_at: float = NEVER
+    renew: bool = False
+    failures: int = 0
+    ahead_gone_at: float | None = None
+
+    def leads(self, now: float) -> bool:
+        """Whether this candidate leads at this instant."""
+        return self.phase is Phase.LEADING and now < self.valid_until
+
+    def at_risk(self, now: float) -> bool:
+        """Leads, but no renewal was confirmed for half the TTL."""
+        return self.leads(now) and self.renewal is not None and now - self.confirmed_at > self.renewal.ttl_seconds / 2
+
+    def state(self, now: float) -> State:
+        """The state as the outside sees it."""
+        if self.phase is Phase.LEADING and now >= self.valid_until:
+            return State.UNCONFIRMED
+        return _STATES[self.phase]
+
+    @property
+    def name(self) -> str | None:
+        """The name of my key; None without a session."""
+        return key_name(self.lock, self.renewal.lease_id) if self.renewal else None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the last read showed my key first. It does not say that I lead."""
+        return self.first is not None and self.first.name == self.name
+
+    def watches(self) -> Mapping[str, int]:
+        """The keys to watch, each from a revision on. A watch already running is simply kept."""
+        wanted = {}
+        if self.name and self.own_from is not None:
+            wanted[self.name] = self.own_from
+        for key, from_revision in ((self.ahead, self.ahead_from), (self.first, self.first_from)):
+            if key is not None and from_revision is not None:
+                wanted.setdefault(key.name, from_revision)
+        return wanted
+
+    def due(self, now: float) -> float:
+        """When the candidate next wants a ``Tick``, at the latest; ``NEVER`` for not at all."""
+        expiry = self.valid_until if self.leads(now) else NEVER
+        return min(expiry, self.ask_at if self.asked is None and self.question() is not None else NEVER)
+
+    def question(self) -> Question | None:
+        """What there is to ask of etcd in this phase."""
+        match self.phase:
+            case Phase.CLAIMING:
+                return Claim(with_queue=self.count is not None and self.count <= SHORT_QUEUE)
+            case Phase.WAITING | Phase.STANDING_OUT if self.renewal:
+                return Look(self.revision)
+            case Phase.LEADING:
+                return Confirm()
+            case Phase.RELEASING if self.revision is not None:
+                return Release(self.revision)
+            case _:
+                return None
+
+
+_STATES = {
+    Phase.CONNECTING: State.CONNECTING,
+    Phase.CLAIMING: State.CONNECTING,
+    Phase.WAITING: State.WAITING,
+    Phase.LEADING: State.LEADING,
+    Phase.DRAINING: State.DRAINING,
+    Phase.RELEASING: State.DRAINING,
+    Phase.STANDING_OUT: State.STANDING_OUT,
+    Phase.STOPPED: State.STOPPED,
+}
