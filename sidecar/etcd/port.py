@@ -5,7 +5,7 @@ store's own attempt deadline. All reads are linearizable. Every answer's header 
 before: ``HistoryWentBack`` is raised where it does not fit.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,7 +62,7 @@ class LockStore(Protocol):
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
         """All keys below the lock, candidates or not, in create-revision order."""
 
-    def watch(self, name: str, from_revision: int) -> AsyncIterator[KeyEvent]:
+    def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently."""
 
     async def close(self) -> None:

@@ -1,0 +1,275 @@
+"""Drives one candidate: feeds it what happens, carries out what it asks, and answers for it.
+
+Leadership itself is decided in ``sidecar.election``; here are the tasks, the clock and the promises that were made.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from random import Random
+
+from sidecar.clock import Clock
+from sidecar.election.candidate import NEVER, Candidate
+from sidecar.election.events import (
+    Claimed,
+    ClockJumped,
+    Effect,
+    Event,
+    Finished,
+    Looked,
+    Phase,
+    Question,
+    RenewNow,
+    StepDown,
+    Tick,
+    Unanswered,
+)
+from sidecar.election.lease import margin_seconds
+from sidecar.election.queue import LockKey, in_order
+from sidecar.election.transitions import step
+from sidecar.election.verdict import Reason, Transition, View
+from sidecar.elector import questions
+from sidecar.elector.alarm import Alarm
+from sidecar.elector.follow import Followed
+from sidecar.elector.record import Record
+from sidecar.elector.session import Session
+from sidecar.errors import EtcdError, HistoryWentBack, LeaseNotFound, NotLeading
+from sidecar.etcd.port import LockStore
+from sidecar.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+LOOK_AT_CLOCK_SECONDS = 0.25
+"""asyncio's timers do not count suspend: a leader compares its deadlines with the clock at least this often."""
+CANDIDATES_EVERY_SECONDS = 1.0
+
+StepDownWork = Callable[[], Awaitable[None]]
+
+
+class Elector:
+    """One election. ``run`` until cancelled; ``stop`` first, to leave in order.
+
+    ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
+    bounds itself. ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
+    """
+
+    def __init__(
+        self,
+        *,
+        election: str,
+        lock: str,
+        identity: str,
+        store: LockStore,
+        session: Session,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics,
+        max_promise_seconds: float,
+        drain_seconds: float,
+        tell: StepDownWork,
+    ) -> None:
+        self.election, self.lock, self.identity = election, lock, identity
+        self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
+        self._max_promise_seconds, self._drain_seconds, self._tell = max_promise_seconds, drain_seconds, tell
+        self._candidate = Candidate(lock)
+        self._record = Record(election, identity, metrics=metrics, now=clock.now(), wall=clock.wall())
+        self._alarm = Alarm(clock)
+        self._tasks = asyncio.TaskGroup()
+        self._watched = Followed(
+            store, clock, random, spawn=self._spawn, feed=self._feed, history_back=self._drop_for_history
+        )
+        self._promised_until = -NEVER
+        self._clocks = (clock.now(), clock.wall())
+        self._first_seen: tuple[float, float] | None = None  # since when, and when last
+        self._stuck, self._ignored = False, tuple[str, ...]()
+        self._leaving: asyncio.Task[None] | None = None
+        self._queue: tuple[float, int, Sequence[LockKey]] | None = None
+        session.listen(self._feed)
+        metrics.watch(
+            election,
+            leads=lambda: self.view().is_leader,
+            token=lambda: self.view().token or 0,
+            validity_seconds=lambda: max(0.0, (self.view().valid_until or clock.now()) - clock.now()),
+            position=lambda: self._candidate.position or 0,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with self._tasks:
+            while True:
+                now = self._observe_clocks()
+                self._feed(Tick())
+                left = self._candidate.due(now) - now
+                await self._alarm.sleep(min(left, LOOK_AT_CLOCK_SECONDS) if self._candidate.leads(now) else left)
+
+    # --- what others ask
+
+    def view(self) -> View:
+        """The verdict, computed now."""
+        return self._note(self._observe_clocks())
+
+    def promise(self, view: View) -> float | None:
+        """A deadline to hand out for this view, kept for the step-down to wait for; None on a follower."""
+        if view.valid_until is None:
+            return None
+        deadline = min(view.valid_until, self._clock.now() + self._max_promise_seconds)
+        self._promised_until = max(self._promised_until, deadline)
+        return deadline
+
+    async def changed(self, version: str) -> None:
+        await self._record.changed(version)
+
+    def history(self) -> Sequence[Transition]:
+        return self._record.history()
+
+    async def candidates(self) -> tuple[int, Sequence[LockKey]]:
+        """The revision and the queue in order, read at most once a second. Raises ``EtcdError``."""
+        now = self._clock.now()
+        if self._queue is None or now - self._queue[0] >= CANDIDATES_EVERY_SECONDS:
+            header, keys = await self._store.candidates(self.lock)
+            self._queue = (now, header.revision, in_order(self.lock, keys)[0])
+        return self._queue[1], self._queue[2]
+
+    async def still_mine(self) -> bool:
+        """Whether a linearizable read shows my key with the revision by which I lead. Raises ``EtcdError``."""
+        name, revision = self._candidate.name, self._candidate.revision
+        if name is None or not self.view().is_leader:
+            return False
+        _, mine = await self._store.confirm(name)
+        return mine is not None and mine.create_revision == revision and self.view().is_leader
+
+    def first_for_seconds(self) -> float:
+        """How long reads have shown my key first while I neither lead nor leave; 0 when they do not."""
+        return 0.0 if self._first_seen is None else self._first_seen[1] - self._first_seen[0]
+
+    @property
+    def has_session(self) -> bool:
+        return self._candidate.renewal is not None
+
+    @property
+    def in_queue(self) -> bool:
+        return self._candidate.phase in (Phase.WAITING, Phase.LEADING)
+
+    # --- giving the lead up
+
+    async def resign(self, *, drain: bool) -> None:
+        """Give the lead up and rejoin at the tail. Without ``drain`` nothing is waited for: the workload has stopped.
+
+        Returns once the key is released or its lease has ended, or after ``drain_seconds`` of trying. Raises
+        ``NotLeading``.
+        """
+        if not self.view().is_leader:
+            raise NotLeading(f"{self.identity} does not lead {self.election}")
+        await self._leave(Reason.RESIGNED, Phase.CLAIMING, drain=drain)
+
+    async def stand_out(self, reason: Reason) -> None:
+        """Give the lead or the place in the queue up, and stand in line no more."""
+        await self._leave(reason, Phase.STANDING_OUT, drain=True)
+
+    async def stop(self, *, drain: bool = True) -> None:
+        """Leave the election for good: release the key, after the workload when it leads. Claim nothing more."""
+        await self._leave(Reason.TERMINATED, Phase.STOPPED, drain=drain)
+
+    async def _leave(self, reason: Reason, then: Phase, *, drain: bool) -> None:
+        self._feed(StepDown(reason, then))
+        work = self._give_up(self._leaving, drain=drain)
+        self._leaving = self._spawn(work, name=f"leave {self.election}")
+        await asyncio.shield(self._leaving)  # whoever asked may go away; what was begun is ended
+
+    async def _give_up(self, earlier: asyncio.Task[None] | None, *, drain: bool) -> None:
+        if earlier is not None:
+            await earlier
+        if drain and self._candidate.phase is Phase.DRAINING:
+            await self._drain()
+        self._feed(Finished())
+        with suppress(TimeoutError):  # with etcd away the release goes on being tried, and the lease ends it at last
+            async with asyncio.timeout(self._drain_seconds):
+                while self._candidate.phase in (Phase.DRAINING, Phase.RELEASING):
+                    await self._record.changed(self._record.version)
+
+    async def _drain(self) -> None:
+        """Tell the workload, then wait until every deadline handed out has passed, or the lease has."""
+        bound = self._clock.now() + self._drain_seconds
+        await self._tell()
+        until = min(self._promised_until, bound)
+        while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:
+            await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
+
+    # --- feeding the core
+
+    def _feed(self, event: Event) -> None:
+        now = self._clock.now()
+        before = self._candidate
+        self._candidate, effects = step(before, event, now, self._random.random())
+        self._note(now)
+        if isinstance(event, Claimed | Looked) or self._candidate.phase is not Phase.WAITING:
+            self._note_first(now)
+        self._watched.want(self._candidate.watches())
+        for effect in effects:
+            self._carry_out(effect)
+        if self._candidate.due(now) < before.due(now) or self._candidate.phase is not before.phase:
+            self._alarm.ring()
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, RenewNow):
+            self._metrics.unconfirmed_renewals.labels(self.election).inc()
+            self._session.renew_now()
+            return
+        renewal = self._candidate.renewal
+        if renewal is not None:
+            self._spawn(self._put(effect, renewal.lease_id), name=f"{type(effect).__name__} {self.election}")
+
+    async def _put(self, question: Question, lease_id: int) -> None:
+        answer: Event = Unanswered()
+        lost: Reason | None = None
+        try:
+            answer = await questions.put(
+                question, self._store, lock=self.lock, lease_id=lease_id, identity=self.identity
+            )
+        except HistoryWentBack:
+            lost = Reason.HISTORY
+        except LeaseNotFound:
+            lost = Reason.LEASE_LOST
+        except EtcdError as error:
+            log.warning("%s: %s", type(question).__name__.lower(), error, extra={"kind": error.kind})
+        self._feed(answer)
+        if lost is not None:
+            self._session.drop(lease_id, lost)
+
+    def _drop_for_history(self) -> None:
+        if self._candidate.renewal is not None:
+            self._session.drop(self._candidate.renewal.lease_id, Reason.HISTORY)
+
+    def _observe_clocks(self) -> float:
+        """The time now. Distrusts the verdict where wall time gained on our clock: it may have stood still unseen."""
+        now, wall = self._clock.now(), self._clock.wall()
+        gained = (wall - self._clocks[1]) - (now - self._clocks[0])
+        self._clocks = (now, wall)
+        renewal = self._candidate.renewal
+        if renewal is not None and gained > margin_seconds(renewal.ttl_seconds):
+            log.warning("wall time gained %.3f s on the boot clock", gained, extra={"election": self.election})
+            self._feed(ClockJumped())
+        return now
+
+    def _note(self, now: float) -> View:
+        return self._record.note(self._candidate, now, self._clock.wall())
+
+    def _note_first(self, now: float) -> None:
+        """Keep what a fresh read of the queue says of the first key."""
+        candidate = self._candidate
+        if candidate.is_first and candidate.phase is Phase.WAITING:
+            self._first_seen = (self._first_seen[0] if self._first_seen else now, now)
+        else:
+            self._first_seen = None
+        stuck = candidate.first is not None and candidate.first.lease_id == 0
+        if stuck and not self._stuck and candidate.first is not None:
+            log.error("the first key has no lease: nobody can win until it is deleted: %s", candidate.first.name)
+        if candidate.ignored and candidate.ignored != self._ignored:
+            log.warning("keys below the lock that no candidate can have: %s", ", ".join(candidate.ignored))
+        self._stuck, self._ignored = stuck, candidate.ignored
+        self._metrics.keys_without_lease.labels(self.election).set(stuck)
+        self._metrics.keys_ignored.labels(self.election).set(len(candidate.ignored))
+
+    def _spawn(self, work: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
+        return self._tasks.create_task(work, name=name)

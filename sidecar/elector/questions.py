@@ -1,0 +1,32 @@
+"""Carries the core's questions to etcd and brings the answers back as events. It decides nothing."""
+
+from sidecar.election.events import (
+    Claim,
+    Claimed,
+    Confirm,
+    Confirmed,
+    Event,
+    Look,
+    Looked,
+    Question,
+    Release,
+    Released,
+)
+from sidecar.election.queue import key_name
+from sidecar.etcd.port import LockStore
+
+
+async def put(question: Question, store: LockStore, *, lock: str, lease_id: int, identity: str) -> Event:
+    """Ask etcd. Raises ``EtcdError``; whether the question took effect is unknown then."""
+    mine = key_name(lock, lease_id)
+    match question:
+        case Claim(with_queue=with_queue):
+            claim = await store.claim(lock, lease_id, identity, with_queue=with_queue)
+            return Claimed(claim.header, claim.mine, claim.view)
+        case Look(revision=revision):
+            return Looked(await store.look(lock, mine, revision))
+        case Confirm():
+            return Confirmed(*await store.confirm(mine))
+        case Release(revision=revision):
+            await store.release(mine, revision)
+            return Released()
