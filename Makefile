@@ -1,0 +1,51 @@
+# Each target sets itself up, from a bare checkout with only Python 3.11 or newer and its pip. No root.
+# The virtual environment .venv is made again when pyproject.toml or a lock file changes.
+
+PYTHON ?= python3
+ARGS ?=
+SEEDS ?= 0-200
+READY := .venv/.ready
+RUN := .venv/bin/python -m
+
+.PHONY: demo test test-all lint bench simulate soak tools lock docs setup
+.NOTPARALLEL:
+
+demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
+	@$(RUN) sidecar demo $(ARGS)
+
+test: $(READY) ## what runs in minutes and needs no more tools
+	$(RUN) pytest -m "not slow and not tools" $(ARGS)
+
+test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
+	$(RUN) pytest -m "slow or tools" $(ARGS)
+
+lint: $(READY)
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	.venv/bin/lint-imports
+
+bench: $(READY) tools ## measures and reports, asserts nothing
+	$(RUN) tests.bench $(ARGS)
+
+simulate: $(READY) ## many electors in virtual time; make simulate SEEDS=17-17 replays one
+	$(RUN) tests.simulation --seeds $(SEEDS) $(ARGS)
+
+soak: $(READY) ## ten times the rounds and seeds of CI
+	$(RUN) tests.simulation --seeds 0-2000
+	$(RUN) sidecar demo --rounds 20
+
+tools: $(READY) ## builds etcd, kube-apiserver and our Go programs from their modules, once
+	$(RUN) tests.tools.build
+
+docs: $(READY) ## writes docs/configuration.md from the settings' declarations
+	$(RUN) scripts.configuration
+
+lock: $(READY) ## resolves the dependencies anew
+	scripts/lock
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements/build.txt requirements/dev.txt scripts/setup
+	@echo "setting up .venv (a minute or two)"
+	@PYTHON="$(PYTHON)" scripts/setup
