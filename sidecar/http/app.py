@@ -1,0 +1,163 @@
+"""The two applications: everything for the workload, and the little that kubelet and Prometheus need for the pod."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query
+from prometheus_client.exposition import choose_encoder
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from sidecar import __version__
+from sidecar.clock import Clock
+from sidecar.http import schema
+from sidecar.http.body import candidates_body, history_body, leader_name
+from sidecar.http.guard import LocalOnly, Unstored
+from sidecar.http.held import Held
+from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer_on_change, answer_unpromised
+from sidecar.http.port import Election, Health
+from sidecar.http.problem import describe_errors, problem
+from sidecar.http.request import read_json
+from sidecar.metrics import Metrics
+
+Handler = Callable[..., Awaitable[Response]]
+Flag = Annotated[Literal["", "true", "false"] | None, Query(description="given without a value it is true")]
+Wait = Annotated[
+    float | None,
+    Query(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False, description="long poll: answer after so many seconds"),
+]
+Since = Annotated[str | None, Query(description="with `wait`: answer at once if this is not the version")]
+
+
+class _Application(FastAPI):
+    """FastAPI with our schemas in its document, and without the user interfaces, which load from other hosts."""
+
+    def __init__(self, *, openapi_url: str | None) -> None:
+        super().__init__(
+            title="leader-sidecar",
+            version=__version__,
+            openapi_url=openapi_url,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            default_response_class=Response,
+        )
+        describe_errors(self)
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document.setdefault("components", {})["schemas"] = schema.SCHEMAS
+        return document
+
+    def offer(self, method: str, path: str, handler: Handler, responses: schema.Responses, **more: Any) -> None:
+        """One operation; a GET is offered as HEAD, too."""
+        name = handler.__name__
+        described = responses | schema.EVERYWHERE
+        status = min(int(status) for status in responses)
+        self.add_api_route(
+            path, handler, methods=[method], operation_id=name, status_code=status, responses=described, **more
+        )
+        if method == "GET":
+            self.add_api_route(
+                path,
+                handler,
+                methods=["HEAD"],
+                operation_id=name + "_head",
+                status_code=status,
+                responses=schema.without_bodies(described),
+                **more,
+            )
+
+
+def build_workload_app(election: Election, health: Health, metrics: Metrics, clock: Clock, held: Held) -> ASGIApp:
+    """Everything, for the containers of this pod alone."""
+    app = _Application(openapi_url="/openapi.json")
+
+    async def leader(request: Request, wait: Wait = None, since: Since = None) -> Response:
+        """Whether this pod leads now."""
+        if wait is None:
+            return answer_now(election, clock)
+        return await answer_on_change(election, held, request.receive, since=since, wait_seconds=wait)
+
+    async def watch() -> Response:
+        """Server-sent events: the state at once, every change, and a heartbeat at least every 5 seconds."""
+        return Events(election, held)
+
+    async def candidates() -> Response:
+        """The queue."""
+        revision, keys = await election.candidates()
+        return _json(candidates_body(election.view().election, election.lock, revision, keys))
+
+    async def history() -> Response:
+        """The last transitions."""
+        return _json(history_body(election.history()))
+
+    async def resign(request: Request, drain: Flag = None) -> Response:
+        """Give the lead up: at once, for a workload that has stopped, or with `drain` in the order of a shutdown."""
+        if await read_json(request) not in (None, {}):
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be empty or an empty object")
+        await election.resign(drain=_given(drain))
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def name() -> Response:
+        """The leader's name alone."""
+        return _json({"name": leader_name(election.view())})
+
+    app.offer("GET", "/leader", leader, schema.LEADER)
+    app.offer("GET", "/leader/watch", watch, schema.WATCH)
+    app.offer("GET", "/candidates", candidates, schema.CANDIDATES)
+    app.offer("GET", "/history", history, schema.HISTORY)
+    app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
+    app.offer("GET", "/", name, schema.NAME)
+    _offer_probes(app, health, metrics)
+    return Unstored(LocalOnly(app))
+
+
+def build_pod_app(election: Election, health: Health, metrics: Metrics) -> ASGIApp:
+    """Read only, and without validity: whoever asks over the network cannot know how old an answer is."""
+    app = _Application(openapi_url=None)
+
+    async def leader() -> Response:
+        return answer_unpromised(election)
+
+    app.offer("GET", "/leader", leader, schema.LEADER)
+    _offer_probes(app, health, metrics)
+    return Unstored(app)
+
+
+def _offer_probes(app: _Application, health: Health, metrics: Metrics) -> None:
+    async def healthz() -> Response:
+        """Whether this sidecar can keep what it claims."""
+        # After a freeze this request may come before the timers that are due: let them run, then judge.
+        await asyncio.sleep(0)
+        return _well_unless(health.wedged())
+
+    async def readyz(strict: Flag = None) -> Response:
+        """Whether this sidecar is ready; `strict` asks for session, queue and label in sync as well."""
+        return _well_unless(health.unready(strict=_given(strict)))
+
+    async def metrics_page(request: Request) -> Response:
+        """Prometheus' metrics."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+
+    app.offer("GET", "/healthz", healthz, schema.HEALTH)
+    app.offer("GET", "/readyz", readyz, schema.READINESS)
+    app.offer("GET", "/metrics", metrics_page, schema.METRICS)
+
+
+def _given(flag: str | None) -> bool:
+    return flag in ("", "true")
+
+
+def _well_unless(reason: str | None) -> Response:
+    return _json({"status": "ok"}) if reason is None else problem(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(json.dumps(body), media_type="application/json")
