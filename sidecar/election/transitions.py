@@ -93,13 +93,12 @@ def _open(candidate: Candidate, event: SessionOpened, now: float, _dice: float) 
 
 
 def _lose_session(candidate: Candidate, event: SessionLost, _now: float, _dice: float) -> Candidate:
-    phase = {Phase.STANDING_OUT: Phase.STANDING_OUT, Phase.STOPPED: Phase.STOPPED}.get(candidate.phase)
-    if phase is None:
-        phase = Phase.CONNECTING if candidate.then is Phase.CLAIMING else candidate.then
+    phase = Phase.CONNECTING if candidate.then is Phase.CLAIMING else candidate.then
+    if candidate.phase is Phase.STANDING_OUT:
+        phase = Phase.STANDING_OUT
     return Candidate(
         lock=candidate.lock,
         phase=phase,
-        then=candidate.then if phase is not Phase.CONNECTING else Phase.CLAIMING,
         reason=event.reason if candidate.phase is Phase.LEADING else candidate.reason,
         distrusted_before=candidate.distrusted_before,
         count=candidate.count,
@@ -402,9 +401,12 @@ _ALL = tuple(Phase)
 _AFTER_KEY = (_P.CLAIMING, _P.STANDING_OUT, _P.STOPPED)
 
 _ROWS: tuple[tuple[tuple[Phase, ...], type, Callable[..., Candidate], tuple[Phase, ...]], ...] = (
-    ((_P.CONNECTING, _P.STANDING_OUT), SessionOpened, _open, (_P.CLAIMING,)),
+    ((_P.CONNECTING,), SessionOpened, _open, (_P.CLAIMING,)),
+    ((_P.STANDING_OUT,), SessionOpened, _open, ()),
     ((_P.STOPPED,), SessionOpened, _stay, ()),
-    (_WITH_SESSION, SessionLost, _lose_session, (_P.CONNECTING, _P.STANDING_OUT, _P.STOPPED)),
+    ((_P.CLAIMING, _P.WAITING, _P.LEADING), SessionLost, _lose_session, (_P.CONNECTING,)),
+    ((_P.DRAINING, _P.RELEASING), SessionLost, _lose_session, (_P.CONNECTING, _P.STANDING_OUT, _P.STOPPED)),
+    ((_P.STANDING_OUT,), SessionLost, _lose_session, ()),
     ((_P.CONNECTING, _P.STOPPED), SessionLost, _stay, ()),
     (_WITH_SESSION, Renewed, _renew, ()),
     ((_P.CONNECTING, _P.STOPPED), Renewed, _stay, ()),
