@@ -1,0 +1,254 @@
+"""The simulation's ``LockStore``: the port's whole contract, over a network that loses, delays and reorders."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sidecar.election.lease import Renewal
+from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
+from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
+from sidecar.etcd.port import ClaimAnswer, KeyEvent
+from tests.simulation.etcd import SimulatedEtcd, Work
+from tests.simulation.host import Host
+from tests.simulation.member import Member
+from tests.simulation.watcher import Watcher
+
+T = TypeVar("T")
+SILENT_STALL_CHANCE = 0.02
+"""How many watches lose events without a word, where the host's network is a troubled one."""
+
+
+@dataclass
+class Seen:
+    """The history an answer is held against."""
+
+    cluster_id: int | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Reply(Generic[T]):
+    value: T | None
+    error: EtcdError | None
+
+
+class SimulatedStore:
+    """One client of the simulated etcd, on one host. ``attempt_seconds`` are the host's."""
+
+    def __init__(self, etcd: SimulatedEtcd, host: Host, attempt_seconds: float) -> None:
+        self.etcd, self.host, self.attempt_seconds = etcd, host, attempt_seconds
+        self.place = etcd.rng.randrange(len(etcd.members))
+        self._seen = Seen()
+        self._watchers: list[Watcher] = []
+        self._stream = 0
+
+    # The port ---------------------------------------------------------------------------------------------------------
+
+    async def grant(self, ttl_seconds: int) -> Renewal:
+        sent_at = self.host.clock.now()
+        header, (lease_id, granted) = await self._write(lambda: self.etcd.grant(ttl_seconds))
+        return Renewal(lease_id, granted, sent_at, header)
+
+    async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
+        sent_at = self.host.clock.now()
+        self._stream += 1
+        stream = self._stream
+
+        def serve(member: Member) -> Reply[tuple[Header, int]] | None:
+            answer = self.etcd.keepalive(member, lease_id)
+            return None if answer is None else Reply(answer, None)
+
+        header, ttl_seconds = await self._exchange(serve, timeout_seconds, stream)
+        self._check(header, self._seen.revision, linearizable=False)
+        return Renewal(lease_id, ttl_seconds, sent_at, header)
+
+    async def revoke(self, lease_id: int) -> None:
+        def apply() -> None:
+            try:
+                self.etcd.truth.revoke(lease_id)
+            except LeaseNotFound:
+                return
+
+        await self._write(apply)
+
+    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+        name = key_name(lock, lease_id)
+
+        def apply() -> tuple[LockKey, list[LockKey]]:
+            mine = self.etcd.truth.keys.get(name)
+            if mine is None:
+                self.etcd.check_space()
+                mine = self.etcd.truth.put(name, lease_id, identity)
+            return mine, self.etcd.truth.below(lock)
+
+        header, (mine, keys) = await self._write(apply)
+        view = queue_view(header, lock, keys, name, mine.create_revision) if with_queue else None
+        return ClaimAnswer(header, mine, view)
+
+    async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
+        header, keys = await self._write(lambda: self.etcd.truth.below(lock))
+        return queue_view(header, lock, keys, mine, revision)
+
+    async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
+        return await self._write(lambda: self.etcd.truth.keys.get(mine))
+
+    async def release(self, name: str, create_revision: int) -> bool:
+        def apply() -> bool:
+            key = self.etcd.truth.keys.get(name)
+            if key is None or key.create_revision != create_revision:
+                return False
+            return self.etcd.truth.delete([name]) == 1
+
+        _, released = await self._write(apply)
+        return released
+
+    async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
+        header, keys = await self._write(lambda: self.etcd.truth.below(lock))
+        return header, tuple(keys)
+
+    async def watch(self, name: str, from_revision: int) -> AsyncIterator[KeyEvent]:
+        watcher = await self._open_watch(name, from_revision)
+        try:
+            while True:
+                yield await watcher.next()
+        finally:
+            self._forget(watcher)
+
+    async def close(self) -> None:
+        for watcher in list(self._watchers):
+            watcher.end(WatchLost("the store was closed"))
+
+    # One exchange -----------------------------------------------------------------------------------------------------
+
+    async def _write(self, apply: Callable[[], T]) -> tuple[Header, T]:
+        """One linearizable transaction, within one attempt's deadline."""
+        seen = self._seen.revision
+
+        def serve(member: Member) -> Reply[tuple[Header, T]] | None:
+            if not self.etcd.consensus(member):
+                return None
+            try:
+                value = apply()
+            except EtcdError as error:
+                return Reply(None, error)
+            return Reply((self.etcd.header(member), value), None)
+
+        header, value = await self._exchange(serve, self.attempt_seconds, None)
+        self._check(header, seen, linearizable=True)
+        return header, value
+
+    async def _exchange(
+        self, serve: Callable[[Member], Reply[T] | None], timeout_seconds: float, stream: int | None
+    ) -> T:
+        """Send, wait, and leave the endpoint when its time is up. ``stream``: the keepalive attempt this is."""
+        place = self.place
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply[T]] = loop.create_future()
+
+        def settle(reply: Reply[T]) -> None:
+            if not answer.done():
+                answer.set_result(reply)
+
+        def arrive(reply: Reply[T]) -> None:
+            if stream is None or stream == self._stream:
+                settle(reply)
+
+        self._send(place, serve, arrive)
+        expired: Reply[T] = Reply(None, EtcdUnavailable(f"member {place}: no answer in time"))
+        timer = loop.call_later(
+            timeout_seconds / self.host.rate, lambda: self.host.deliver(lambda: settle(expired), timer=True)
+        )
+        try:
+            reply = await answer
+        finally:
+            timer.cancel()
+        if reply.error is not None:
+            if isinstance(reply.error, EtcdUnavailable):
+                self._leave(place)
+            raise reply.error
+        return reply.value  # type: ignore[return-value]  # one of the two is there
+
+    def _send(self, place: int, serve: Callable[[Member], Reply[T] | None], arrive: Callable[[Reply[T]], None]) -> None:
+        network, rng, loop = self.host.network, self.etcd.rng, asyncio.get_running_loop()
+        etcd, host = self.etcd, self.host
+
+        def send_back(reply: Reply[T]) -> None:
+            if network.reaches(place) and rng.random() >= network.answer_lost:
+                loop.call_later(network.delay(rng, network.answer_late), lambda: host.deliver(lambda: arrive(reply)))
+
+        def serve_at(member: Member) -> bool:
+            reply = serve(member)
+            if reply is not None:
+                send_back(reply)
+            return reply is not None
+
+        work = Work(serve_at, lambda error: send_back(Reply(None, error)))
+        if not host.dead and network.reaches(place) and rng.random() >= network.request_lost:
+            loop.call_later(network.delay(rng, network.request_late), lambda: etcd.submit(place, work))
+
+    def _leave(self, place: int) -> None:
+        """Try the next endpoint from now on; what ran through this one ends."""
+        if self.place != place:
+            return
+        self.place = (place + 1) % len(self.etcd.members)
+        for watcher in list(self._watchers):
+            watcher.end(WatchLost(f"member {place} was left"))
+
+    # Watches ----------------------------------------------------------------------------------------------------------
+
+    async def _open_watch(self, name: str, from_revision: int) -> Watcher:
+        place = self.place
+        watcher = Watcher(name, self.etcd.members[place], self.host, self.etcd.rng, self._forget)
+        troubled = self.host.network.answer_lost > 0
+        watcher.stalled = troubled and self.etcd.rng.random() < SILENT_STALL_CHANCE
+
+        def serve(member: Member) -> Reply[Header] | None:
+            if watcher.lost is not None or not self.etcd.watch(watcher, from_revision):
+                return Reply(None, WatchLost(f"{name}: compacted"))
+            self._watchers.append(watcher)
+            return Reply(self.etcd.header(member), None)
+
+        try:
+            header = await self._exchange(serve, self.attempt_seconds, None)
+            self._check(header, 0, linearizable=False)
+        except WatchLost:
+            raise
+        except EtcdError as error:
+            watcher.end(WatchLost(f"{name}: {error}"))
+            raise WatchLost(f"{name}: {error}") from error
+        except BaseException:
+            watcher.end(WatchLost(f"{name}: given up"))
+            raise
+        return watcher
+
+    def _forget(self, watcher: Watcher) -> None:
+        for known in (self._watchers, self.etcd.watchers):
+            if watcher in known:
+                known.remove(watcher)
+
+    def _check(self, header: Header, seen_when_sent: int, *, linearizable: bool) -> None:
+        seen = self._seen
+        back = linearizable and header.revision < seen_when_sent
+        if seen.cluster_id not in (None, header.cluster_id) or back:
+            self._seen = Seen(header.cluster_id, header.revision)
+            for watcher in list(self._watchers):
+                watcher.end(WatchLost("history went back"))
+            raise HistoryWentBack(f"revision {header.revision} of cluster {header.cluster_id:x}, seen {seen}")
+        seen.cluster_id = header.cluster_id
+        if linearizable:
+            seen.revision = max(seen.revision, header.revision)
+
+
+def queue_view(header: Header, lock: str, keys: list[LockKey], mine: str, revision: int | None) -> QueueView:
+    """What a read that found ``keys`` shows to the owner of ``mine``."""
+    ordered, ignored = in_order(lock, keys)
+    ahead = [key for key in ordered if revision is not None and key.create_revision < revision]
+    return QueueView(
+        header=header,
+        first=ordered[0] if ordered else None,
+        mine=next((key for key in keys if key.name == mine), None),
+        ahead=ahead[-1] if ahead else None,
+        count=len(keys),
+        ignored=ignored,
+    )
