@@ -81,6 +81,7 @@ class Elector:
         )
         self._promised_until = -NEVER
         self._clocks = (clock.now(), clock.wall())
+        self._looked_at = clock.now()
         self._first_seen: tuple[float, float] | None = None  # since when, and when last
         self._stuck, self._ignored = False, tuple[str, ...]()
         self._leaving: asyncio.Task[None] | None = None
@@ -98,7 +99,7 @@ class Elector:
         """Until cancelled."""
         async with self._tasks:
             while True:
-                now = self._observe_clocks()
+                now = self._looked_at = self._observe_clocks()
                 self._feed(Tick())
                 left = self._candidate.due(now) - now
                 await self._alarm.sleep(min(left, LOOK_AT_CLOCK_SECONDS) if self._candidate.leads(now) else left)
@@ -142,6 +143,11 @@ class Elector:
     def first_for_seconds(self) -> float:
         """How long reads have shown my key first while I neither lead nor leave; 0 when they do not."""
         return 0.0 if self._first_seen is None else self._first_seen[1] - self._first_seen[0]
+
+    def overdue_seconds(self) -> float:
+        """By how much the elector has missed the time at which it wanted to look at the clock; normally 0."""
+        now = self._clock.now()
+        return max(0.0, now - self._candidate.due(now), now - self._looked_at if self._candidate.leads(now) else 0.0)
 
     @property
     def has_session(self) -> bool:

@@ -13,7 +13,7 @@ from sidecar.election.events import Renewed, SessionLost, SessionOpened
 from sidecar.election.lease import Renewal, attempt_seconds, renew_every_seconds
 from sidecar.election.verdict import Reason
 from sidecar.elector.alarm import Alarm
-from sidecar.errors import EtcdError, HistoryWentBack, LeaseNotFound
+from sidecar.errors import AuthenticationFailed, EtcdError, HistoryWentBack, LeaseNotFound
 from sidecar.etcd.port import LockStore
 from sidecar.metrics import Metrics
 
@@ -27,7 +27,10 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
 
 
 class Session:
-    """``run`` keeps a lease until cancelled. ``listener`` is called with each ``SessionEvent``, in order."""
+    """``run`` keeps a lease until cancelled; listeners are called with each ``SessionEvent``, in order.
+
+    ``run`` raises ``AuthenticationFailed`` when etcd refuses the user before there ever was a lease.
+    """
 
     def __init__(self, store: LockStore, *, ttl_seconds: int, clock: Clock, random: Random, metrics: Metrics) -> None:
         self._store, self._clock, self._random, self._metrics = store, clock, random, metrics
@@ -37,6 +40,7 @@ class Session:
         self._lease_id: int | None = None
         self._lost: Reason | None = None
         self._renew_now = False
+        self._was_open = False
         self._last_error: str | None = None
 
     def listen(self, listener: Callable[[SessionEvent], None]) -> None:
@@ -80,11 +84,13 @@ class Session:
             try:
                 renewal = await self._store.grant(self._ttl_seconds)
             except EtcdError as error:
+                if isinstance(error, AuthenticationFailed) and not self._was_open:
+                    raise  # at start it is a setting to be mended; later it is an outage like others
                 self._say(error, "cannot get a lease from etcd")
                 await self._clock.sleep(self._backoff(failures))
                 failures += 1
                 continue
-            self._last_error = None
+            self._last_error, self._was_open = None, True
             if renewal.ttl_seconds > self._ttl_seconds:
                 log.warning(
                     "--ttl: etcd grants more than was asked; its answer rules",

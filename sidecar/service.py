@@ -1,0 +1,130 @@
+"""Wiring: what a running sidecar is made of, the order in which it starts, and the order in which it leaves."""
+
+import asyncio
+import logging
+import signal
+from random import Random, SystemRandom
+
+from sidecar import __version__
+from sidecar.clock import SystemClock
+from sidecar.election.lease import attempt_seconds
+from sidecar.elector.elector import Elector
+from sidecar.elector.session import Session
+from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, SettingError
+from sidecar.etcd.settings import EtcdSettings
+from sidecar.etcd.store import EtcdStore
+from sidecar.http.server import HttpServer
+from sidecar.metrics import Metrics
+from sidecar.settings import Settings, cautions, cpu_quota_cores, read_etcd_password
+from sidecar.vitals import Vitals
+
+log = logging.getLogger(__name__)
+
+LAST_CALLS_SECONDS = 1.0
+"""What is left at the end, after the lock has gone: revoking the lease, ending open streams."""
+
+
+def serve(settings: Settings) -> int:
+    """Run the sidecar until it is told to stop; the exit code.
+
+    Raises ``SettingError`` for what only shows now: a port in use, a certificate that cannot be read, a wrong password.
+    """
+    return asyncio.run(Service(settings).run())
+
+
+class Service:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock, self._metrics, random = SystemClock(), Metrics(), SystemRandom()
+        self._metrics.build.info({"version": __version__})
+        self._store = EtcdStore(_etcd_settings(settings), self._clock, self._metrics)
+        self._session = Session(
+            self._store, ttl_seconds=settings.ttl_seconds, clock=self._clock, random=random, metrics=self._metrics
+        )
+        self._elector = self._make_elector(random)
+        self._vitals = Vitals(self._elector, settings.ttl_seconds)
+        self._http = HttpServer(
+            settings.listen, settings.probe_listen, self._elector, self._vitals, self._metrics, self._clock
+        )
+
+    def _make_elector(self, random: Random) -> Elector:
+        settings = self._settings
+        return Elector(
+            election=settings.election,
+            lock=settings.lock(settings.election),
+            identity=settings.identity,
+            store=self._store,
+            session=self._session,
+            clock=self._clock,
+            random=random,
+            metrics=self._metrics,
+            max_promise_seconds=settings.max_promise_seconds,
+            drain_seconds=settings.drain_timeout_seconds,
+            tell=self._tell,
+        )
+
+    async def run(self) -> int:
+        self._introduce()
+        self._http.bind()
+        told_to_stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        try:
+            async with asyncio.TaskGroup() as group:
+                http = group.create_task(self._http.serve(), name="http")
+                elector = group.create_task(self._elector.run(), name="elector")
+                session = group.create_task(self._session.run(), name="session")
+                await told_to_stop.wait()
+                log.info("told to stop")
+                await self._leave()
+                session.cancel()
+                await self._end_session()
+                elector.cancel()
+                await self._http.stop(LAST_CALLS_SECONDS)
+                await http
+        except* AuthenticationFailed as refused:
+            raise self._name_setting(refused.exceptions[0]) from refused
+        finally:
+            await self._store.close()
+        log.info("stopped")
+        return ExitCode.OK
+
+    async def _leave(self) -> None:
+        """Leads no more -> workload told, label off -> its finish -> the key released; bounded as a whole."""
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout_seconds):
+                await self._elector.stop()
+        except TimeoutError:
+            log.warning("--drain-timeout is over before the key was released: its lease will end by itself")
+
+    async def _end_session(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_CALLS_SECONDS):
+                await self._session.end()
+        except (TimeoutError, EtcdError) as error:
+            log.warning("the lease was not given back and will end by itself: %s", error)
+
+    async def _tell(self) -> None:
+        """Between leading no more and releasing the key."""
+
+    def _introduce(self) -> None:
+        log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})
+        for caution in cautions(self._settings, cpu_quota_cores()):
+            log.warning(caution)
+
+    def _name_setting(self, refused: BaseException) -> SettingError:
+        user = self._settings.etcd_user
+        mend = f"{refused}: give the right --etcd-user with its --etcd-password-file"
+        return SettingError("--etcd-user", user, mend, exit_code=ExitCode.NO_PERMISSION)
+
+
+def _etcd_settings(settings: Settings) -> EtcdSettings:
+    return EtcdSettings(
+        endpoints=settings.etcd_endpoints,
+        attempt_seconds=attempt_seconds(settings.ttl_seconds),
+        cacert=settings.etcd_cacert,
+        cert=settings.etcd_cert,
+        key=settings.etcd_key,
+        user=settings.etcd_user,
+        password=(lambda: read_etcd_password(settings) or "") if settings.etcd_user else None,
+    )
