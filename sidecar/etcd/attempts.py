@@ -1,0 +1,97 @@
+"""One attempt at etcd: a deadline, a token, and the next endpoint when this one refuses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc.aio
+
+from sidecar.errors import EtcdUnavailable
+from sidecar.etcd.auth import Tokens
+from sidecar.etcd.connections import Connection, Connections
+from sidecar.etcd.failures import Failure, classify
+
+Metadata = tuple[tuple[str, str], ...]
+Answer = TypeVar("Answer")
+Act = Callable[[Connection, Metadata], Awaitable[Answer]]
+
+_TOKENS_PER_ATTEMPT = 2
+
+
+def metadata(token: str | None) -> Metadata:
+    """What every call and stream carries: a member cut off from its quorum must refuse."""
+    leader = ("hasleader", "true")
+    return (leader,) if token is None else (leader, ("token", token))
+
+
+class Attempts:
+    """Carries one request out.
+
+    Endpoints that refuse are passed over within the attempt, each once; one that is silent ends it. Both are left.
+    """
+
+    def __init__(self, connections: Connections, tokens: Tokens, on_reached: Callable[[Connection], None]) -> None:
+        self._connections = connections
+        self._tokens = tokens
+        self._on_reached = on_reached
+
+    async def run(self, act: Act[Answer], timeout_seconds: float) -> Answer:
+        """Raises ``EtcdError``. ``act`` is called anew for each try; it may raise gRPC's errors too."""
+        trying = _Trying()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._try_all(act, trying)
+        except TimeoutError as error:
+            why = f"no answer within {timeout_seconds:g} s"
+            if trying.connection is None:
+                raise EtcdUnavailable(why) from error
+            await self._connections.leave(trying.connection, why)
+            raise EtcdUnavailable(f"{trying.connection.target}: {why}") from error
+
+    async def _try_all(self, act: Act[Answer], trying: "_Trying") -> Answer:
+        endpoints_left, tokens_left = self._connections.round_length, _TOKENS_PER_ATTEMPT
+        while True:
+            token, trying.connection = None, None
+            try:
+                token = await self._tokens.current()
+                connection = await self._connections.current()
+                return await self._try_one(act, connection, token, trying)
+            except _Failed as failed:
+                failure = failed.failure
+            except EtcdUnavailable as error:
+                failure = Failure(error, next_endpoint=True)
+            if failure.stale_token and tokens_left:
+                tokens_left -= 1
+                self._tokens.refused(token)
+                continue
+            endpoints_left -= 1
+            if not failure.next_endpoint or not endpoints_left:
+                raise failure.error
+
+    async def _try_one(self, act: Act[Answer], connection: Connection, token: str | None, trying: "_Trying") -> Answer:
+        trying.connection = connection
+        async with connection.used():
+            try:
+                answer = await act(connection, metadata(token))
+            except grpc.aio.AioRpcError as error:
+                failure = classify(error.code(), error.details() or "")
+                failure.error.__cause__ = error
+            except EtcdUnavailable as error:
+                failure = Failure(error, next_endpoint=True)
+            else:
+                self._on_reached(connection)
+                return answer
+            if failure.next_endpoint:
+                await self._connections.leave(connection, str(failure.error))
+            raise _Failed(failure)
+
+
+class _Trying:
+    """Which connection a request is out on, for the deadline to blame."""
+
+    connection: Connection | None = None
+
+
+class _Failed(Exception):
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure

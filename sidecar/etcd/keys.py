@@ -1,0 +1,73 @@
+"""From etcd's messages to the queue's words and back: keys, headers, and the requests of section 2."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sidecar.election.queue import Header, LockKey
+from sidecar.etcd.protocol import rpc
+
+SHORT_QUEUE = 64
+"""Up to this many keys below a lock, a read brings all of them; of more it brings only those that matter."""
+
+
+def encoded(text: str) -> bytes:
+    """Names and values as etcd has them; command lines bring bytes that are not UTF-8 as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def header_of(header: Any) -> Header:
+    return Header(header.cluster_id, header.member_id, header.revision, header.raft_term)
+
+
+def key_of(pair: Any, name: str) -> LockKey:
+    """A KeyValue whose name is known already."""
+    identity = pair.value.decode("utf-8", "replace")
+    return LockKey(name, pair.create_revision, pair.mod_revision, pair.lease, identity)
+
+
+def keys_below(lock: str, pairs: Iterable[Any]) -> list[LockKey]:
+    """Names that are not UTF-8 are shown with backslashes: no candidate has such."""
+    skipped = len(encoded(lock))
+    return [key_of(pair, lock + pair.key[skipped:].decode("utf-8", "backslashreplace")) for pair in pairs]
+
+
+def one_key(name: str) -> Any:
+    return rpc.RangeRequest(key=encoded(name))
+
+
+def below(lock: str, *, descending: bool = False, limit: int = 0, up_to_revision: int = 0) -> Any:
+    """The keys below a lock by create revision; 0 means no limit, and no highest create revision."""
+    return rpc.RangeRequest(
+        key=encoded(lock) + b"/",
+        range_end=encoded(lock) + b"0",  # "0" comes after "/"
+        sort_target=rpc.RangeRequest.CREATE,
+        sort_order=rpc.RangeRequest.DESCEND if descending else rpc.RangeRequest.ASCEND,
+        limit=limit,
+        max_create_revision=up_to_revision,
+    )
+
+
+def reading(*ranges: Any) -> Any:
+    """Several reads at one revision; linearizable, since a transaction is."""
+    return rpc.TxnRequest(success=[rpc.RequestOp(request_range=request) for request in ranges])
+
+
+def claiming(name: str, lease_id: int, identity: str, queue: Any | None) -> Any:
+    """Put the key unless it is there, else read it; ``queue`` is read along either way."""
+    put = rpc.RequestOp(request_put=rpc.PutRequest(key=encoded(name), value=encoded(identity), lease=lease_id))
+    get = rpc.RequestOp(request_range=one_key(name))
+    along = [] if queue is None else [rpc.RequestOp(request_range=queue)]
+    return rpc.TxnRequest(compare=[_created_at(name, 0)], success=[put, *along], failure=[get, *along])
+
+
+def releasing(name: str, create_revision: int) -> Any:
+    delete = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=encoded(name)))
+    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=[delete])
+
+
+def watching(name: str, from_revision: int) -> Any:
+    return rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=encoded(name), start_revision=from_revision))
+
+
+def _created_at(name: str, revision: int) -> Any:
+    return rpc.Compare(key=encoded(name), target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, create_revision=revision)

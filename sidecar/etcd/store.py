@@ -1,0 +1,227 @@
+"""The lock store on real etcd: section 2's requests, each one attempt, each answer held against the history seen."""
+
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.clock import Clock
+from sidecar.election.history import Fit, History, judge
+from sidecar.election.lease import Renewal
+from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name, lease_hex
+from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
+from sidecar.etcd import keys
+from sidecar.etcd.attempts import Attempts, Metadata
+from sidecar.etcd.auth import Tokens
+from sidecar.etcd.connections import Connection, Connections
+from sidecar.etcd.keepalive import Keepalive
+from sidecar.etcd.port import ClaimAnswer, KeyEvent
+from sidecar.etcd.protocol import rpc
+from sidecar.etcd.settings import EtcdSettings
+from sidecar.etcd.watch import WatchStream, events_of
+from sidecar.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """``at_send`` is the history as it was known when the request was sent, at ``sent_at`` of the clock."""
+
+    body: Any
+    at_send: History
+    sent_at: float
+
+
+class EtcdStore:
+    """See ``sidecar.etcd.port.LockStore``. One per process: it holds one channel and the session's keepalive stream."""
+
+    def __init__(self, settings: EtcdSettings, clock: Clock, metrics: Metrics) -> None:
+        """Raises ``SettingError``. Nothing is connected yet."""
+        self._attempt_seconds = settings.attempt_seconds
+        self._clock = clock
+        self._metrics = metrics
+        self._connections = Connections(settings, metrics)
+        self._tokens = Tokens(settings, self._connections, clock, random.Random())  # noqa: S311 (jitter)
+        self._attempts = Attempts(self._connections, self._tokens, self._reached)
+        self._keepalive = Keepalive(clock)
+        self._history = History()
+
+    async def grant(self, ttl_seconds: int) -> Renewal:
+        with self._counting():
+            request = rpc.LeaseGrantRequest(TTL=ttl_seconds)
+            answer = await self._ask(lambda etcd: etcd.lease.LeaseGrant, request)
+            header = await self._admit(answer, linearizable=False)
+            return Renewal(answer.body.ID, float(answer.body.TTL), answer.sent_at, header)
+
+    async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
+        with self._counting():
+            return await self._renew(lease_id, timeout_seconds)
+
+    async def revoke(self, lease_id: int) -> None:
+        with self._counting():
+            request = rpc.LeaseRevokeRequest(ID=lease_id)
+            try:
+                answer = await self._ask(lambda etcd: etcd.lease.LeaseRevoke, request)
+            except LeaseNotFound:
+                return
+            await self._admit(answer, linearizable=False)
+
+    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+        name = key_name(lock, lease_id)
+        queue = keys.below(lock, limit=keys.SHORT_QUEUE) if with_queue else None
+        with self._counting():
+            header, body = await self._transact(keys.claiming(name, lease_id, identity, queue))
+        if body.succeeded:
+            mine = LockKey(name, header.revision, header.revision, lease_id, identity)
+        else:
+            mine = keys.key_of(body.responses[0].response_range.kvs[0], name)
+        view = None
+        if with_queue and not body.responses[1].response_range.more:
+            found = keys.keys_below(lock, body.responses[1].response_range.kvs)
+            view = _view(lock, header, found, name, mine.create_revision)
+        return ClaimAnswer(header, mine, view)
+
+    async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
+        ranges = [keys.below(lock, limit=keys.SHORT_QUEUE), keys.one_key(mine)]
+        if revision is not None and revision > 1:
+            ranges.append(keys.below(lock, descending=True, limit=1, up_to_revision=revision - 1))
+        with self._counting():
+            header, body = await self._transact(keys.reading(*ranges))
+            queue, own, *before = [response.response_range for response in body.responses]
+            if queue.more:
+                first, ahead = _first(lock, queue), _first(lock, before[0]) if before else None
+                if all(key is None or lease_hex(lock, key.name) is not None for key in (first, ahead)):
+                    return QueueView(header, first, _own(mine, own), ahead, queue.count)
+                header, queue = await self._read(keys.below(lock))
+        return _view(lock, header, keys.keys_below(lock, queue.kvs), mine, revision)
+
+    async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
+        with self._counting():
+            header, body = await self._read(keys.one_key(mine))
+        return header, _own(mine, body)
+
+    async def release(self, name: str, create_revision: int) -> bool:
+        with self._counting():
+            _, body = await self._transact(keys.releasing(name, create_revision))
+        return bool(body.succeeded)
+
+    async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
+        with self._counting():
+            header, body = await self._read(keys.below(lock))
+        return header, tuple(keys.keys_below(lock, body.kvs))
+
+    async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
+        with self._counting():
+            async with aclosing(self._events(name, from_revision)) as events:
+                async for event in events:
+                    yield event
+
+    async def close(self) -> None:
+        self._keepalive.drop()
+        await self._tokens.close()
+        await self._connections.close()
+
+    # how ------------------------------------------------------------------------------------------------------------
+
+    async def _renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
+        async def act(connection: Connection, metadata: Metadata) -> tuple[Renewal, History]:
+            at_send = self._history
+            return await self._keepalive.exchange(connection, metadata, lease_id), at_send
+
+        renewal, at_send = await self._attempts.run(act, timeout_seconds)
+        self._metrics.keepalive.observe(self._clock.now() - renewal.sent_at)
+        await self._fit(renewal.header, at_send, linearizable=False)
+        return renewal
+
+    async def _events(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
+        request = keys.watching(name, from_revision)
+
+        async def act(connection: Connection, metadata: Metadata) -> tuple[WatchStream, History]:
+            at_send = self._history
+            return await WatchStream.open(connection, metadata, request), at_send
+
+        try:
+            stream, at_send = await self._attempts.run(act, self._attempt_seconds)
+        except WatchLost:
+            raise
+        except EtcdError as error:
+            raise WatchLost(f"the watch could not be made: {error}") from error
+        try:
+            await self._fit(keys.header_of(stream.header), at_send, linearizable=False)
+            async with aclosing(stream.answers()) as answers:
+                async for answer in answers:
+                    await self._fit(keys.header_of(answer.header), at_send, linearizable=False)
+                    for event in events_of(answer, name):
+                        yield event
+        finally:
+            await stream.close()
+
+    async def _transact(self, request: Any) -> tuple[Header, Any]:
+        answer = await self._ask(lambda etcd: etcd.kv.Txn, request)
+        return await self._admit(answer, linearizable=True), answer.body
+
+    async def _read(self, request: Any) -> tuple[Header, Any]:
+        answer = await self._ask(lambda etcd: etcd.kv.Range, request)
+        return await self._admit(answer, linearizable=True), answer.body
+
+    async def _ask(self, method: Callable[[Connection], Any], request: Any) -> _Answer:
+        async def act(connection: Connection, metadata: Metadata) -> _Answer:
+            at_send, sent_at = self._history, self._clock.now()
+            return _Answer(await method(connection)(request, metadata=metadata), at_send, sent_at)
+
+        return await self._attempts.run(act, self._attempt_seconds)
+
+    async def _admit(self, answer: _Answer, *, linearizable: bool) -> Header:
+        header = keys.header_of(answer.body.header)
+        await self._fit(header, answer.at_send, linearizable=linearizable)
+        return header
+
+    async def _fit(self, header: Header, at_send: History, *, linearizable: bool) -> None:
+        seen = self._history
+        fit, self._history = judge(seen, at_send, header, linearizable=linearizable)
+        if fit is Fit.OUTDATED:
+            raise EtcdUnavailable(
+                "asked before etcd's history was found to have gone back: the answer counts for nothing"
+            )
+        if fit is Fit.WENT_BACK:
+            # ends all streams: none may be resumed in another history
+            await self._connections.start_over()
+            raise HistoryWentBack(
+                f"etcd's history went back: cluster {header.cluster_id:x} at revision {header.revision},"
+                f" after cluster {seen.cluster_id:x} at revision {seen.revision}"
+            )
+
+    def _reached(self, connection: Connection) -> None:
+        self._connections.answered(connection)
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        try:
+            yield
+        except EtcdError as error:
+            self._metrics.failures.labels(error.kind).inc()
+            raise
+
+
+def _first(lock: str, answer: Any) -> LockKey | None:
+    return keys.keys_below(lock, answer.kvs[:1])[0] if answer.kvs else None
+
+
+def _own(name: str, answer: Any) -> LockKey | None:
+    return keys.key_of(answer.kvs[0], name) if answer.kvs else None
+
+
+def _view(lock: str, header: Header, found: list[LockKey], mine: str, revision: int | None) -> QueueView:
+    """The queue from all keys below the lock."""
+    queue, ignored = in_order(lock, found)
+    ahead = [key for key in queue if revision is not None and key.create_revision < revision]
+    own = next((key for key in found if key.name == mine), None)
+    return QueueView(
+        header,
+        first=queue[0] if queue else None,
+        mine=own,
+        ahead=ahead[-1] if ahead else None,
+        count=len(found),
+        ignored=ignored,
+        position=queue.index(own) + 1 if own in queue else None,
+    )
