@@ -1,0 +1,70 @@
+"""When to look again, how long to back off, and since when 401 has been the only answer. Times are the clock's."""
+
+import math
+from random import Random
+
+from sidecar.clock import Clock
+from sidecar.election.label import Call, Failure, ListPeers, Look, ReadOwn, Strip, WriteOwn
+from sidecar.election.label_scheme import Role
+from sidecar.election.label_timing import UNAUTHORIZED_SECONDS, backoff_seconds, careful_looks, resync_seconds
+from sidecar.errors import KubeUnauthorized
+from sidecar.labeler.calls import Answer
+
+_CAREFUL_LOOKS_AT_MOST = 12
+
+
+class Schedule:
+    def __init__(self, clock: Clock, random: Random, settle_seconds: float) -> None:
+        self._clock = clock
+        self._random = random
+        self._settle_seconds = settle_seconds
+        self._careful = careful_looks(clock.now(), random.random())
+        self._resync_at = -math.inf
+        self._stripped_at = -math.inf
+        self._failures: dict[type[Call], int] = {}
+        self._unauthorized_since: float | None = None
+
+    @property
+    def settled_at(self) -> float:
+        """When the settling time since the last strip has passed."""
+        return self._stripped_at + self._settle_seconds
+
+    def look(self) -> Look:
+        now = self._clock.now()
+        if self._careful and self._careful[0] <= now:
+            return Look.CAREFUL
+        return Look.RESYNC if self._resync_at <= now else Look.NOT_YET
+
+    def next_look_at(self) -> float:
+        return min(self._resync_at, *self._careful[:1], math.inf)
+
+    def note(self, step: Call, answer: Answer, *, leads: bool) -> float:
+        """A call has ended. Returns how many seconds to back off."""
+        now = self._clock.now()
+        if isinstance(step, Strip):
+            self._stripped_at = now
+        if isinstance(answer.error, KubeUnauthorized):
+            self._unauthorized_since = now if self._unauthorized_since is None else self._unauthorized_since
+        elif answer.failure is not Failure.LOST:
+            self._unauthorized_since = None
+        if answer.failure is None:
+            self._failures.pop(type(step), None)
+            self._looked(step, now, leads=leads)
+            return 0.0
+        if answer.failure is Failure.LOST and isinstance(step, WriteOwn):
+            looks = sorted({*self._careful, *careful_looks(now, self._random.random())})
+            self._careful = tuple(looks[:_CAREFUL_LOOKS_AT_MOST])
+        failures = self._failures[type(step)] = self._failures.get(type(step), 0) + 1
+        return backoff_seconds(answer.failure, failures, self._random.random())
+
+    def unauthorized(self) -> bool:
+        """Whether 401 has been the only answer for so long that the pod must be gone."""
+        since = self._unauthorized_since
+        return since is not None and self._clock.now() - since >= UNAUTHORIZED_SECONDS
+
+    def _looked(self, step: Call, now: float, *, leads: bool) -> None:
+        if isinstance(step, ReadOwn) and not step.cached:
+            self._careful = tuple(at for at in self._careful if at > now)
+        whole = isinstance(step, ListPeers) or (isinstance(step, WriteOwn) and step.role is Role.LEADER)
+        if whole if leads else isinstance(step, ReadOwn | WriteOwn):
+            self._resync_at = now + resync_seconds(leads=leads, chance=self._random.random())
