@@ -102,7 +102,10 @@ class Elector:
                 now = self._looked_at = self._observe_clocks()
                 self._feed(Tick())
                 left = self._candidate.due(now) - now
-                await self._alarm.sleep(min(left, LOOK_AT_CLOCK_SECONDS) if self._candidate.leads(now) else left)
+                if self._candidate.leads(now):  # looks again so soon that it need not be woken
+                    await self._clock.sleep(max(0.0, min(left, LOOK_AT_CLOCK_SECONDS)))
+                else:
+                    await self._alarm.sleep(left)
 
     # --- what others ask
 
