@@ -180,7 +180,7 @@ def _check_endpoint(url: str) -> None:
         raise ValueError(_ENDPOINT_MEND) from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("leave user and password out of the URL: give --etcd-user and --etcd-password-file")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port:
         raise ValueError(_ENDPOINT_MEND)
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(f"{_ENDPOINT_MEND}, without a path")

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -15,7 +15,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 class Surroundings:
     """``environ`` is the environment; ``service_account`` the directory that kubelet mounts into a pod."""
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)  # may hold the password
     host_name: str
     service_account: Path
     on_terminal: bool
