@@ -10,16 +10,19 @@ from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
-from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, SettingError
+from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, SettingError
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.store import EtcdStore
 from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
+from sidecar.pod import READ_SECONDS, OwnPod
 from sidecar.settings import Settings, cautions, cpu_quota_cores, read_etcd_password
 from sidecar.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
+NATIVE_SECONDS = 1.5
+"""What a native sidecar takes at most to leave: after the workload kubelet may leave it two seconds."""
 LAST_CALLS_SECONDS = 1.0
 """What is left at the end, after the lock has gone: revoking the lease, ending open streams."""
 
@@ -42,7 +45,8 @@ class Service:
             self._store, ttl_seconds=settings.ttl_seconds, clock=self._clock, random=random, metrics=self._metrics
         )
         self._elector = self._make_elector(random)
-        self._vitals = Vitals(self._elector, settings.ttl_seconds)
+        self._pod = self._make_pod(random)
+        self._vitals = Vitals(self._elector, self._pod.labeler if self._pod else None, settings.ttl_seconds)
         self._http = HttpServer(
             settings.listen, settings.probe_listen, self._elector, self._vitals, self._metrics, self._clock
         )
@@ -63,6 +67,12 @@ class Service:
             tell=self._tell,
         )
 
+    def _make_pod(self, random: Random) -> OwnPod | None:
+        if not self._settings.labels:
+            log.info("labels are off: this is no pod, or --no-labels was given")
+            return None
+        return OwnPod(self._settings, self._elector, clock=self._clock, random=random, metrics=self._metrics)
+
     async def run(self) -> int:
         self._introduce()
         self._http.bind()
@@ -73,12 +83,11 @@ class Service:
             async with asyncio.TaskGroup() as group:
                 http = group.create_task(self._http.serve(), name="http")
                 elector = group.create_task(self._elector.run(), name="elector")
-                session = group.create_task(self._session.run(), name="session")
+                label = group.create_task(self._keep_label(), name="label")
+                session = group.create_task(self._join(), name="session")
                 await told_to_stop.wait()
                 log.info("told to stop")
-                await self._leave()
-                session.cancel()
-                await self._end_session()
+                await self._leave(session, label)
                 elector.cancel()
                 await self._http.stop(LAST_CALLS_SECONDS)
                 await http
@@ -86,16 +95,58 @@ class Service:
             raise self._name_setting(refused.exceptions[0]) from refused
         finally:
             await self._store.close()
+            if self._pod is not None:
+                self._pod.close()
         log.info("stopped")
         return ExitCode.OK
 
-    async def _leave(self) -> None:
-        """Leads no more -> workload told, label off -> its finish -> the key released; bounded as a whole."""
+    async def _keep_label(self) -> None:
+        if self._pod is not None:
+            await self._pod.run()
+
+    async def _join(self) -> None:
+        """What an earlier run left on the pod is put right before this one stands for election."""
+        if self._pod is not None:
+            await self._pod.labeler.wait_initialised()
+        await self._session.run()
+
+    async def _leave(self, session: asyncio.Task[None], label: asyncio.Task[None]) -> None:
+        """Leads no more -> workload told, label off -> its finish -> the key released -> the lease given back.
+
+        As a native sidecar, told to stop after the workload: the key at once, and the label stays, since a Service
+        uses a terminating endpoint while it has no other. Told to stop alone: everything stays as it is.
+        """
+        bound, drain = self._settings.drain_timeout_seconds, True
+        if self._settings.native:
+            if not await self._may_release():
+                log.warning("the workload still runs: leaving with the lock and the label as they are")
+                session.cancel()
+                label.cancel()
+                return
+            label.cancel()
+            bound, drain = NATIVE_SECONDS, False
         try:
-            async with asyncio.timeout(self._settings.drain_timeout_seconds):
-                await self._elector.stop()
+            async with asyncio.timeout(bound):
+                await self._elector.stop(drain=drain)
         except TimeoutError:
-            log.warning("--drain-timeout is over before the key was released: its lease will end by itself")
+            log.warning("time is up before the key was released: its lease will end by itself")
+        label.cancel()
+        session.cancel()
+        await self._end_session()
+
+    async def _may_release(self) -> bool:
+        """Whether, as a native sidecar, the lock may go: the workload has ended, or can believe no answer any more."""
+        if self._pod is None:
+            return True
+        try:
+            return await self._pod.workload_has_ended()
+        except KubeError as error:
+            log.warning("cannot tell whether the workload has ended: %s", error)
+        left = self._elector.promised_seconds()
+        if left > NATIVE_SECONDS - READ_SECONDS:
+            return False
+        await self._clock.sleep(left)
+        return True
 
     async def _end_session(self) -> None:
         try:
@@ -106,6 +157,8 @@ class Service:
 
     async def _tell(self) -> None:
         """Between leading no more and releasing the key."""
+        if self._pod is not None:
+            await self._pod.take_off()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})

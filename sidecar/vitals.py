@@ -1,15 +1,18 @@
 """Is this sidecar well: what probes and alerts ask. An etcd outage is no illness: a restart does not mend it."""
 
 from sidecar.elector.elector import Elector
+from sidecar.labeler.labeler import Labeler
 
 OVERDUE_SECONDS = 5.0
 """Past a deadline of its own by this much, the elector has stopped looking at the clock."""
 
 
 class Vitals:
-    def __init__(self, elector: Elector, ttl_seconds: float) -> None:
-        self._elector, self._ttl_seconds = elector, ttl_seconds
-        self._initialised = False
+    """``labeler`` is None without labels."""
+
+    def __init__(self, elector: Elector, labeler: Labeler | None, ttl_seconds: float) -> None:
+        self._elector, self._labeler, self._ttl_seconds = elector, labeler, ttl_seconds
+        self._joined = False
 
     def wedged(self) -> str | None:
         """Why this sidecar cannot keep what it claims, None while it can."""
@@ -21,11 +24,18 @@ class Vitals:
 
     def unready(self, *, strict: bool) -> str | None:
         """Why it is not ready, None when it is."""
-        self._initialised = self._initialised or self._elector.has_session
-        if not self._initialised:
-            return "no session with etcd yet"
-        if strict and not self._elector.has_session:
+        self._joined = self._joined or self._elector.has_session
+        if not self._joined:
+            return "not initialised: no session with etcd yet"
+        if self._labeler is not None and self._labeler.may_say_leader():
+            return "this pod's label may say leader, and the verdict does not"
+        return self._out_of_sync() if strict else None
+
+    def _out_of_sync(self) -> str | None:
+        if not self._elector.has_session:
             return "no session with etcd"
-        if strict and not self._elector.in_queue:
+        if not self._elector.in_queue:
             return "not in the queue"
+        if self._labeler is not None and not self._labeler.in_sync():
+            return "the pod's label does not say what the verdict says, or is not known to"
         return None

@@ -127,6 +127,10 @@ class Elector:
     def history(self) -> Sequence[Transition]:
         return self._record.history()
 
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        """Call this with every transition from now on."""
+        self._record.listen(listener)
+
     async def candidates(self) -> tuple[int, Sequence[LockKey]]:
         """The revision and the queue in order, read at most once a second. Raises ``EtcdError``."""
         now = self._clock.now()
@@ -146,6 +150,10 @@ class Elector:
     def first_for_seconds(self) -> float:
         """How long reads have shown my key first while I neither lead nor leave; 0 when they do not."""
         return 0.0 if self._first_seen is None else self._first_seen[1] - self._first_seen[0]
+
+    def promised_seconds(self) -> float:
+        """For how long the latest deadline handed out still holds; 0 when it has passed."""
+        return max(0.0, self._promised_until - self._clock.now())
 
     def overdue_seconds(self) -> float:
         """By how much the elector has missed the time at which it wanted to look at the clock; normally 0."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidecar.election.candidate import Candidate
@@ -41,6 +41,10 @@ class Record:
         self._since, self._since_wall = now, wall
         self._transitions: deque[Transition] = deque(maxlen=HISTORY_LENGTH)
         self._changed = asyncio.Event()
+        self._listeners: list[Callable[[Transition], None]] = []
+
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        self._listeners.append(listener)
 
     @property
     def version(self) -> str:
@@ -99,9 +103,8 @@ class Record:
     def _move(self, before: _Seen, seen: _Seen, candidate: Candidate, now: float, wall: float) -> None:
         reason = why(before.state, seen.state, candidate.reason)
         token = seen.token or before.token or (candidate.revision if candidate.phase is Phase.LEADING else None)
-        self._transitions.append(
-            Transition(wall, before.state, seen.state, reason, token, round(max(0.0, now - self._since), 6))
-        )
+        transition = Transition(wall, before.state, seen.state, reason, token, max(0.0, now - self._since))
+        self._transitions.append(transition)
         self._since, self._since_wall = now, wall
         if reason is not None:
             self._metrics.transitions.labels(self._election, reason).inc()
@@ -114,6 +117,8 @@ class Record:
             seen.state,
             extra={"election": self._election, "reason": reason, "token": token},
         )
+        for listener in self._listeners:
+            listener(transition)
 
 
 _UNWANTED = {Reason.EXPIRED, Reason.LEASE_LOST, Reason.KEY_LOST, Reason.HISTORY, Reason.POD_GONE}
