@@ -187,6 +187,10 @@ class SimulatedEtcd:
             member.acks_until = self.now + acks_seconds
             member.expiries = {lease.lease_id: lease.expires_at for lease in self.truth.leases.values()}
             member.ttls = {lease.lease_id: lease.ttl_seconds for lease in self.truth.leases.values()}
+        if member.mode is Mode.STALE and self.leader == place:
+            # nobody has taken the lead meanwhile: what it acknowledged holds
+            for lease in self.truth.leases.values():
+                lease.expires_at = member.expiries.get(lease.lease_id, lease.expires_at)
         member.mode, member.since = mode, self.now
         if mode is Mode.UP:
             member.term, member.revision = self.term, self.truth.revision

@@ -10,8 +10,6 @@ T = TypeVar("T")
 TURNS_IN_ONE_INSTANT = 100_000
 """More turns of the loop than this without time moving on is a busy loop in the program under test."""
 
-_serial = itertools.count()
-
 
 class Deadlock(Exception):
     """Everything waits, and no timer is left that could wake anything."""
@@ -37,19 +35,15 @@ class _Numbered:
 
 
 class _Future(_Numbered, asyncio.Future[Any]):
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        self._number = next(_serial)
+    def __init__(self, number: int, *, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = number
         super().__init__(loop=loop)
 
 
 class _Task(_Numbered, asyncio.Task[Any]):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._number = next(_serial)
+    def __init__(self, number: int, *args: Any, **kwargs: Any) -> None:
+        self._number = number
         super().__init__(*args, **kwargs)
-
-
-def _new_task(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-    return _Task(coro, loop=loop, **kwargs)
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -61,13 +55,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-9
         self._instant = 0.0
         self._turns = 0
-        self.set_task_factory(_new_task)
+        self._serial = itertools.count()
+        self.set_task_factory(self._new_task)
 
     def time(self) -> float:
         return self._instant
 
     def create_future(self) -> asyncio.Future[Any]:
-        return _Future(loop=self)
+        return _Future(next(self._serial), loop=self)
+
+    def _new_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        return _Task(next(self._serial), coro, loop=loop, **kwargs)
 
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:

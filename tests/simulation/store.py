@@ -1,9 +1,9 @@
 """The simulation's ``LockStore``: the port's whole contract, over a network that loses, delays and reorders."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sidecar.election.lease import Renewal
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
@@ -34,7 +34,12 @@ class Reply(Generic[T]):
 
 
 class SimulatedStore:
-    """One client of the simulated etcd, on one host. ``attempt_seconds`` are the host's."""
+    """One client of the simulated etcd, on one host. ``attempt_seconds`` are the host's.
+
+    ``cancels_streams``: an attempt at a keepalive that is given up takes its stream along, late answers and all.
+    """
+
+    cancels_streams = True
 
     def __init__(self, etcd: SimulatedEtcd, host: Host, attempt_seconds: float) -> None:
         self.etcd, self.host, self.attempt_seconds = etcd, host, attempt_seconds
@@ -42,6 +47,7 @@ class SimulatedStore:
         self._seen = Seen()
         self._watchers: list[Watcher] = []
         self._stream = 0
+        self._attempt: Callable[[Reply[Any]], None] = lambda reply: None
 
     # The port ---------------------------------------------------------------------------------------------------------
 
@@ -107,7 +113,7 @@ class SimulatedStore:
         header, keys = await self._write(lambda: self.etcd.truth.below(lock))
         return header, tuple(keys)
 
-    async def watch(self, name: str, from_revision: int) -> AsyncIterator[KeyEvent]:
+    async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         watcher = await self._open_watch(name, from_revision)
         try:
             while True:
@@ -153,7 +159,11 @@ class SimulatedStore:
         def arrive(reply: Reply[T]) -> None:
             if stream is None or stream == self._stream:
                 settle(reply)
+            elif not self.cancels_streams:
+                self._attempt(reply)
 
+        if stream is not None:
+            self._attempt = settle
         self._send(place, serve, arrive)
         expired: Reply[T] = Reply(None, EtcdUnavailable(f"member {place}: no answer in time"))
         timer = loop.call_later(

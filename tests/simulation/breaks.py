@@ -1,0 +1,52 @@
+"""Stores that break the port's contract on purpose: a simulation that lets them pass would show nothing."""
+
+from dataclasses import replace
+
+from sidecar.election.lease import Renewal
+from sidecar.election.queue import Header, LockKey
+from sidecar.etcd.port import ClaimAnswer
+from tests.simulation.sidecar import NewStore
+from tests.simulation.store import SimulatedStore
+
+
+class Unconfirmed(SimulatedStore):
+    """Every renewal is "confirmed" at once, unread: the key as it was last seen, in the renewal's own term."""
+
+    _key: LockKey | None = None
+    _header: Header | None = None
+
+    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+        answer = await super().claim(lock, lease_id, identity, with_queue=with_queue)
+        self._key = answer.mine
+        return answer
+
+    async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
+        renewal = await super().renew(lease_id, timeout_seconds)
+        self._header = renewal.header
+        return renewal
+
+    async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
+        if self._header is None or self._key is None:
+            return await super().confirm(mine)
+        return self._header, self._key
+
+
+class DeadlineFromAnswer(SimulatedStore):
+    """Deadlines are counted from when the answer arrived."""
+
+    async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
+        renewal = await super().renew(lease_id, timeout_seconds)
+        return replace(renewal, sent_at=self.host.clock.now())
+
+
+class LateAnswers(SimulatedStore):
+    """A keepalive attempt that was given up leaves its stream open: its late answer passes for the next one's."""
+
+    cancels_streams = False
+
+
+BREAKS: dict[str, NewStore] = {
+    "unconfirmed": Unconfirmed,
+    "deadline-from-answer": DeadlineFromAnswer,
+    "late-answers": LateAnswers,
+}
