@@ -26,7 +26,8 @@ class KeyEvent:
 class ClaimAnswer:
     """My key after a claim, put by this very transaction or by an earlier one whose answer was lost.
 
-    ``view`` is None where the queue was not read along (``with_queue`` false).
+    ``mine.lease_id`` is another's where somebody made or moved that key by hand: then it is no claim. ``view`` is None
+    where the queue was not read along (``with_queue`` false, or the queue is long).
     """
 
     header: Header
@@ -63,7 +64,10 @@ class LockStore(Protocol):
         """All keys below the lock, candidates or not, in create-revision order."""
 
     def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
-        """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently."""
+        """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently.
+
+        ``HistoryWentBack`` instead, where the watch itself shows another cluster.
+        """
 
     async def close(self) -> None:
         """Close all channels and streams."""

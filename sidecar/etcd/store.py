@@ -14,6 +14,7 @@ from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNot
 from sidecar.etcd import keys
 from sidecar.etcd.attempts import Attempts, Metadata
 from sidecar.etcd.auth import Tokens
+from sidecar.etcd.census import Census
 from sidecar.etcd.connections import Connection, Connections
 from sidecar.etcd.keepalive import Keepalive
 from sidecar.etcd.port import ClaimAnswer, KeyEvent
@@ -43,6 +44,7 @@ class EtcdStore:
         self._connections = Connections(settings, metrics)
         self._tokens = Tokens(settings, self._connections, clock, random.Random())  # noqa: S311 (jitter)
         self._attempts = Attempts(self._connections, self._tokens, self._reached)
+        self._census = Census(self._connections, self._tokens, metrics, settings.attempt_seconds)
         self._keepalive = Keepalive(clock)
         self._history = History()
 
@@ -112,12 +114,18 @@ class EtcdStore:
 
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         with self._counting():
-            async with aclosing(self._events(name, from_revision)) as events:
-                async for event in events:
-                    yield event
+            try:
+                async with aclosing(self._events(name, from_revision)) as events:
+                    async for event in events:
+                        yield event
+            except (WatchLost, HistoryWentBack):
+                raise
+            except EtcdError as error:
+                raise WatchLost(f"no watch: {error}") from error
 
     async def close(self) -> None:
         self._keepalive.drop()
+        await self._census.close()
         await self._tokens.close()
         await self._connections.close()
 
@@ -140,12 +148,7 @@ class EtcdStore:
             at_send = self._history
             return await WatchStream.open(connection, metadata, request), at_send
 
-        try:
-            stream, at_send = await self._attempts.run(act, self._attempt_seconds)
-        except WatchLost:
-            raise
-        except EtcdError as error:
-            raise WatchLost(f"the watch could not be made: {error}") from error
+        stream, at_send = await self._attempts.run(act, self._attempt_seconds)
         try:
             await self._fit(keys.header_of(stream.header), at_send, linearizable=False)
             async with aclosing(stream.answers()) as answers:
@@ -192,7 +195,8 @@ class EtcdStore:
             )
 
     def _reached(self, connection: Connection) -> None:
-        self._connections.answered(connection)
+        if self._connections.answered(connection):
+            self._census.begin()
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
