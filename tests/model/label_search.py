@@ -1,0 +1,73 @@
+"""Visits every world that can come about, and says what is wrong with one, with the way to it."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from tests.model.label_world import Laws, Violation, World, is_settled, moves
+
+
+@dataclass
+class Found:
+    """``trace``: the moves that lead to ``problem``, empty when there is none."""
+
+    states: int
+    trace: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def explore(laws: Laws, start: World, *, liveness: bool) -> Found:
+    """Breadth first, so that a trace is a shortest one. ``liveness``: the label becomes right wherever faults end."""
+    numbers = {start: 0}
+    came_from: list[tuple[int, str]] = [(-1, "")]
+    onward: list[tuple[int, ...]] = []
+    settled: list[bool] = []
+    queue = deque([start])
+    while queue:
+        world = queue.popleft()
+        here = numbers[world]
+        free = set()
+        try:
+            for move in moves(laws, world):
+                number = numbers.get(move.world)
+                if number is None:
+                    number = numbers[move.world] = len(came_from)
+                    came_from.append((here, move.what))
+                    queue.append(move.world)
+                if not move.fault and number != here:
+                    free.add(number)
+        except Violation as violation:
+            return Found(len(came_from), _trace(came_from, here), str(violation))
+        if liveness:
+            onward.append(tuple(free))
+            settled.append(is_settled(world))
+    if liveness:
+        stuck = _never_settles(onward, settled)
+        if stuck is not None:
+            return Found(len(came_from), _trace(came_from, stuck), "from here the label need not become right")
+    return Found(len(came_from))
+
+
+def _never_settles(onward: list[tuple[int, ...]], settled: list[bool]) -> int | None:
+    """A world from which, without further faults, some way goes on for ever or ends without the label being right."""
+    before: list[list[int]] = [[] for _ in onward]
+    left = [len(numbers) for numbers in onward]
+    for here, numbers in enumerate(onward):
+        for there in numbers:
+            before[there].append(here)
+    fine = [not numbers and right for numbers, right in zip(onward, settled, strict=True)]
+    queue = deque(number for number, good in enumerate(fine) if good)
+    while queue:
+        for earlier in before[queue.popleft()]:
+            left[earlier] -= 1
+            if left[earlier] == 0:
+                fine[earlier] = True
+                queue.append(earlier)
+    return next((number for number, good in enumerate(fine) if not good), None)
+
+
+def _trace(came_from: list[tuple[int, str]], number: int) -> tuple[str, ...]:
+    trace: list[str] = []
+    while number > 0:
+        number, what = came_from[number]
+        trace.append(what)
+    return tuple(reversed(trace))
