@@ -23,10 +23,17 @@ class Child:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], log_file: Path, *, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log_file: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        takes_commands: bool = False,
     ) -> None:
         self.name, self.command, self.log_file = name, [str(part) for part in command], log_file
         self.environment = None if environment is None else dict(environment)
+        self._stdin = subprocess.PIPE if takes_commands else subprocess.DEVNULL
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -62,7 +69,7 @@ class Child:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
-                stdin=subprocess.DEVNULL,
+                stdin=self._stdin,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
@@ -74,11 +81,26 @@ class Child:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    self._process.stdin.close()
 
     def terminate(self, timeout_seconds: float = 30) -> int:
         """SIGTERM, then wait; its exit code. Raises ``subprocess.TimeoutExpired``."""
         self._started().terminate()
         return self.wait(timeout_seconds)
+
+    def interrupt(self) -> None:
+        """SIGINT."""
+        self._started().send_signal(signal.SIGINT)
+
+    def tell(self, line: str) -> None:
+        """One line on its standard input, where it ``takes_commands``."""
+        stdin = self._started().stdin
+        if stdin is None:
+            raise RuntimeError(f"{self.name} takes no commands")
+        stdin.write(line.encode() + b"\n")
+        stdin.flush()
 
     def wait(self, timeout_seconds: float = 30) -> int:
         return self._started().wait(timeout_seconds)
