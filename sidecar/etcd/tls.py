@@ -88,7 +88,7 @@ def _read(setting: str, path: Path) -> bytes:
 
 def _check_certificates(setting: str, path: Path, pem: bytes) -> None:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem.decode("ascii", "replace"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError) as error:
         raise SettingError(
             setting, str(path), "holds no certificate: give certificates in PEM form", exit_code=ExitCode.NO_INPUT
