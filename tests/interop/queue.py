@@ -13,13 +13,17 @@ class Place:
     key: str
     value: str
     create_revision: int
+    lease_id: int
 
 
 def read_queue(etcd: Cluster, lock: str) -> list[Place]:
     """All keys below the lock, first come first."""
     read = etcd.ctl("get", "--prefix", "--sort-by=CREATE", "--order=ASCEND", "--write-out=json", f"{lock}/")
     kvs = json.loads(read).get("kvs", [])
-    return [Place(_decoded(kv["key"]), _decoded(kv.get("value", "")), int(kv["create_revision"])) for kv in kvs]
+    return [
+        Place(_decoded(kv["key"]), _decoded(kv.get("value", "")), int(kv["create_revision"]), int(kv.get("lease", 0)))
+        for kv in kvs
+    ]
 
 
 def wait_for_queue(etcd: Cluster, lock: str, length: int) -> list[Place]:

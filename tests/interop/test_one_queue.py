@@ -116,3 +116,15 @@ def test_the_queue_is_shown_with_foreigners_in_it(foreign: str, make: MakeCandid
         other.name if other.names_itself else body["candidates"][1]["id"],
         "last",
     ]
+
+
+@every_foreigner
+def test_all_keys_are_named_after_the_lease_they_hang_on(
+    foreign: str, make: MakeCandidate, etcd: Cluster, lock: str
+) -> None:
+    """As Go writes it: lowercase hex without padding."""
+    join_in_order(etcd, lock, [make(foreign, "foreigner"), make(SIDECAR, "sidecar")])
+    foreigners, sidecars = read_queue(etcd, lock)
+    assert foreigners.key == f"{lock}/{foreigners.lease_id:x}"
+    assert sidecars.key == f"{lock}/{sidecars.lease_id:x}"
+    assert sidecars.value == "sidecar"
