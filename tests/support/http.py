@@ -1,9 +1,11 @@
 """A fake election for the HTTP side, and servers on free ports of loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 
 from sidecar.election.queue import LockKey
 from sidecar.election.verdict import Reason, State, Transition, View
@@ -133,3 +135,66 @@ async def serving(
     finally:
         await server.stop(timeout_seconds=2.0)
         await task
+
+
+@contextmanager
+def serving_in_thread(election: FakeElection, health: FakeHealth) -> Iterator[HttpServer]:
+    """The same on an event loop of its own, for clients that block."""
+    started: queue.Queue[tuple[HttpServer, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        async with serving(election, health) as server:
+            started.put((server, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="http-server")
+    thread.start()
+    server, loop, over = started.get(timeout=30)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(timeout=30)
+
+
+@dataclass
+class Raw:
+    """One TCP connection to a server, for what no well-behaved client sends."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def send(self, text: str) -> None:
+        self.writer.write(text.replace("\n", "\r\n").encode())
+        await self.writer.drain()
+
+    async def until(self, mark: str) -> str:
+        """What comes, up to and with ``mark``."""
+        async with asyncio.timeout(10):
+            return (await self.reader.readuntil(mark.encode())).decode()
+
+    async def rest(self) -> str:
+        """What comes until the server closes."""
+        async with asyncio.timeout(10):
+            return (await self.reader.read()).decode()
+
+
+@asynccontextmanager
+async def raw(port: int, text: str = "", host: str = "127.0.0.1") -> AsyncIterator[Raw]:
+    reader, writer = await asyncio.open_connection(host, port)
+    connection = Raw(reader, writer)
+    try:
+        await connection.send(text)
+        yield connection
+    finally:
+        writer.close()
+
+
+async def eventually(promise: str, holds: Callable[[], bool], timeout_seconds: float = 15.0) -> None:
+    """Wait until it holds, or fail with the promise that was not kept."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_seconds
+    while not holds():
+        assert loop.time() < deadline, promise
+        await asyncio.sleep(0.02)
