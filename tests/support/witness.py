@@ -82,6 +82,12 @@ class Witness:
         """Call just before a key or a lease is meddled with: assumption (b) does not hold for this leadership."""
         self._excuses.append(Excuse(token, boottime(), meddled=True))
 
+    def forget(self) -> None:
+        """Judge only what comes from now on: assumption (c) was broken, so tokens may be lower than before."""
+        for notes in self._answers.values():
+            notes.clear()
+        self._excuses.clear()
+
     def check(self) -> None:
         """Raises ``AssertionError`` when the notes prove a violation, or when there are no notes."""
         answers = self.answers()
