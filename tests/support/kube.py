@@ -1,0 +1,365 @@
+"""Kubernetes APIs for tests of the pod label: kmock with what it lacks, and a real one, behind one set of verbs.
+
+kmock stores, merges and serves objects over real HTTP. It lacks, and ``Kubernetes`` adds: a resourceVersion that moves
+with every change and is held against a patch's (409), a uid that is held against a patch's (422 with a cause that
+names ``metadata.uid``; both wrong: 409, as the real one answers), label selectors, generateName, rights (401, 403).
+It has no admission policy: what that refuses is asked of the real API only.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import aiohttp.web
+import kmock
+import yaml
+
+from tests.support.controlplane import ControlPlane
+
+NAMESPACE = "default"
+PATIENCE_SECONDS = 60.0
+
+_PODS = kmock.resource("", "v1", "pods")
+_ROLE = "leader-sidecar:candidate"
+_MANIFEST = Path(__file__).parent / "candidate.yaml"
+
+
+class Api(Protocol):
+    """One namespace of a Kubernetes API, as its administrator and its nodes have it."""
+
+    async def create_pod(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+        """A running pod; its uid."""
+
+    async def pod(self, name: str) -> dict[str, Any]:
+        """The whole pod, read consistently."""
+
+    async def pods(self) -> list[dict[str, Any]]: ...
+
+    async def events(self) -> list[dict[str, Any]]: ...
+
+    async def terminate_pod(self, name: str) -> None:
+        """It is Terminating from now on, and stays."""
+
+    async def remove_pod(self, name: str) -> None: ...
+
+    async def edit_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        """As an administrator, by hand."""
+
+    def kubeconfig(self, folder: Path, name: str, uid: str) -> Path:
+        """For the sidecar of one pod: its token is bound to that pod."""
+
+    async def take_rights(self) -> None:
+        """Candidates may not touch pods any more."""
+
+    async def give_rights(self) -> None: ...
+
+    async def go_away(self) -> None:
+        """Nobody answers any more."""
+
+    async def come_back(self) -> None: ...
+
+
+async def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+class Kubernetes(kmock.KubernetesEmulator):
+    """kmock's emulator, made faithful where the pod label leans on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = itertools.count(1)
+        self.forbidden = False
+        self.refuse_tokens = False
+
+    async def _handle(self, request: Any) -> aiohttp.web.StreamResponse:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return aiohttp.web.json_response(refusal, status=refusal["code"])
+        if request.action == kmock.action.CREATE:
+            self._name(request.data["metadata"])
+        if request.action == kmock.action.LIST:
+            return self._select(request)
+        if request.action == kmock.action.UPDATE and not self._changes(request):
+            return aiohttp.web.json_response(self._found(request))
+        if request.action == kmock.action.UPDATE:
+            request.data["metadata"]["resourceVersion"] = str(next(self.numbers))
+        return await super()._handle(request)
+
+    def _refusal(self, request: Any) -> dict[str, Any] | None:
+        from_sidecar = "Authorization" in request.headers
+        if self.refuse_tokens and from_sidecar:
+            return _status(401, "Unauthorized")
+        if self.forbidden and from_sidecar:
+            return _status(403, f'cannot {request.action} resource "{request.resource.plural}"')
+        if request.action != kmock.action.UPDATE:
+            return None
+        found = self._found(request)
+        if found is None:
+            return _status(404, "pods not found")
+        metadata = request.data["metadata"]
+        if (
+            metadata.get("resourceVersion", found["metadata"]["resourceVersion"])
+            != found["metadata"]["resourceVersion"]
+        ):
+            return _status(409, "the object has been modified")
+        if metadata.get("uid", found["metadata"]["uid"]) != found["metadata"]["uid"]:
+            return _status(422, "field is immutable", causes=[{"field": "metadata.uid"}])
+        return None
+
+    def _name(self, metadata: dict[str, Any]) -> None:
+        number = str(next(self.numbers))
+        metadata.setdefault("name", f"{metadata.get('generateName', '')}{number}")
+        metadata.update(uid=f"uid-{number}", resourceVersion=number, namespace=NAMESPACE)
+
+    def _found(self, request: Any) -> dict[str, Any] | None:
+        key = (request.resource, request.namespace, request.name)
+        if key not in self.objects or self.objects[key].deleted:
+            return None
+        found: dict[str, Any] = self.objects[key].raw
+        return found
+
+    def _changes(self, request: Any) -> bool:
+        found = self._found(request)
+        assert found is not None
+        parts = ("labels", "annotations", "deletionTimestamp")
+        wanted = {part: request.data["metadata"][part] for part in parts if part in request.data["metadata"]}
+        return json.dumps(_merged(found["metadata"], wanted), sort_keys=True) != json.dumps(
+            found["metadata"], sort_keys=True
+        )
+
+    def _select(self, request: Any) -> aiohttp.web.StreamResponse:
+        found = [
+            obj.raw
+            for (resource, _, _), obj in self.objects.items()
+            if resource == request.resource and not obj.deleted
+        ]
+        chosen = [obj for obj in found if _matches(request.params.get("labelSelector", ""), obj["metadata"])]
+        body = {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "0"}, "items": chosen}
+        return aiohttp.web.json_response(body)
+
+
+class MockedApi:
+    """kmock, on a port of its own, in the loop of the test."""
+
+    def __init__(self) -> None:
+        self.kubernetes = Kubernetes()
+        self._server: kmock.Server | None = None
+        self._port: int | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.kubernetes.__aenter__()
+        await self.come_back()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.go_away()
+        await self.kubernetes.__aexit__(None, None, None)
+
+    async def create_pod(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+        metadata = {"name": name, "labels": dict(labels), "annotations": dict(annotations)}
+        answer = await self._ask("POST", "pods", {"metadata": metadata, "spec": {"containers": [{"name": "w"}]}})
+        return str(answer["metadata"]["uid"])
+
+    async def pod(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.kubernetes.objects[_PODS, NAMESPACE, name].raw
+        return found
+
+    async def pods(self) -> list[dict[str, Any]]:
+        return self._all("pods")
+
+    async def events(self) -> list[dict[str, Any]]:
+        return self._all("events")
+
+    async def terminate_pod(self, name: str) -> None:
+        await self._edit(name, {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["test/stay"]})
+
+    async def remove_pod(self, name: str) -> None:
+        self.kubernetes.objects[_PODS, NAMESPACE, name].delete()
+
+    async def edit_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        await self._edit(name, {"labels": dict(labels)})
+
+    def kubeconfig(self, folder: Path, name: str, uid: str) -> Path:
+        return write_kubeconfig(folder / f"{name}.kubeconfig", str(self.kubernetes.url).rstrip("/"), f"token-{uid}")
+
+    async def take_rights(self) -> None:
+        self.kubernetes.forbidden = True
+
+    async def give_rights(self) -> None:
+        self.kubernetes.forbidden = False
+
+    async def go_away(self) -> None:
+        if self._server is not None:
+            await self._server.__aexit__(None, None, None)
+            self._server = None
+
+    async def come_back(self) -> None:
+        self._server = kmock.Server(self.kubernetes, port=self._port)
+        await self._server.__aenter__()
+        self._port = self._server.port
+
+    async def _edit(self, name: str, metadata: Mapping[str, Any]) -> None:
+        pod = self.kubernetes.objects[_PODS, NAMESPACE, name]
+        pod.patch({"metadata": {**metadata, "resourceVersion": str(next(self.kubernetes.numbers))}})
+
+    async def _ask(self, method: str, resource: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        path = f"/api/v1/namespaces/{NAMESPACE}/{resource}"
+        async with self.kubernetes.request(method, path, json=dict(body)) as answer:
+            answer.raise_for_status()
+            content: dict[str, Any] = await answer.json()
+            return content
+
+    def _all(self, plural: str) -> list[dict[str, Any]]:
+        objects = self.kubernetes.objects.items()
+        return [obj.raw for (resource, _, _), obj in objects if resource.plural == plural and not obj.deleted]
+
+
+class RealApi:
+    """A real kube-apiserver with the candidates' role and the admission policy; one namespace for each test."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self.plane = plane
+        self.namespace = namespace
+
+    async def __aenter__(self) -> Self:
+        install_policy(self.plane)
+        self.plane.create_namespace(self.namespace)
+        await self.give_rights()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.come_back()
+
+    async def create_pod(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+        pod = self.plane.create_pod(self.namespace, name, labels=labels, annotations=annotations)
+        return str(pod["metadata"]["uid"])
+
+    async def pod(self, name: str) -> dict[str, Any]:
+        return self.plane.pod(self.namespace, name)
+
+    async def pods(self) -> list[dict[str, Any]]:
+        return self._list("pods")
+
+    async def events(self) -> list[dict[str, Any]]:
+        return self._list("events")
+
+    async def terminate_pod(self, name: str) -> None:
+        self.plane.delete_pod(self.namespace, name, grace_seconds=3600)
+
+    async def remove_pod(self, name: str) -> None:
+        self.plane.delete_pod(self.namespace, name)
+
+    async def edit_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{name}"
+        body = {"metadata": {"labels": dict(labels)}}
+        self.plane.must("PATCH", path, body, content_type="application/merge-patch+json")
+
+    def kubeconfig(self, folder: Path, name: str, uid: str) -> Path:
+        token = self.plane.pod_token(self.namespace, "default", name, uid)
+        return self.plane.write_kubeconfig(folder / f"{name}.kubeconfig", token)
+
+    async def take_rights(self) -> None:
+        self.plane.must("DELETE", f"{self._bindings()}/candidates")
+
+    async def give_rights(self) -> None:
+        subject = {"kind": "ServiceAccount", "name": "default", "namespace": self.namespace}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
+        body = {"metadata": {"name": "candidates"}, "roleRef": role, "subjects": [subject]}
+        self.plane.must("POST", self._bindings(), body)
+
+    async def go_away(self) -> None:
+        self.plane.apiserver.freeze()
+
+    async def come_back(self) -> None:
+        self.plane.apiserver.thaw()
+
+    def _bindings(self) -> str:
+        return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}/rolebindings"
+
+    def _list(self, resource: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.plane.must("GET", f"/api/v1/namespaces/{self.namespace}/{resource}")["items"]
+        return items
+
+
+def install_policy(plane: ControlPlane) -> None:
+    """The candidates' ClusterRole and the ValidatingAdmissionPolicy, once for a control plane; in force on return."""
+    for manifest in yaml.safe_load_all(_MANIFEST.read_text()):
+        plural = f"{manifest['kind'].lower()}s".replace("policys", "policies")
+        answer = plane.request("POST", f"/apis/{manifest['apiVersion']}/{plural}", manifest)
+        assert answer.status in (201, 409), answer
+    if plane.request("GET", "/api/v1/namespaces/policy-probe").status == 404:
+        plane.create_namespace("policy-probe")
+        _wait_until_in_force(plane)
+
+
+def write_kubeconfig(file: Path, server: str, token: str) -> Path:
+    file.touch(mode=0o600)
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    file.write_text(json.dumps(content))
+    return file
+
+
+def _wait_until_in_force(plane: ControlPlane) -> None:
+    """Until a request that the policy must deny is denied: a label by a token that is bound to no pod."""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "policy-probe"}
+    bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/policy-probe/rolebindings"
+    plane.must("POST", bindings, {"metadata": {"name": "c"}, "roleRef": role, "subjects": [subject]})
+    plane.create_pod("policy-probe", "p")
+    token = plane.unbound_token("policy-probe", "default")
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        answer = plane.request(
+            "PATCH",
+            "/api/v1/namespaces/policy-probe/pods/p",
+            {"metadata": {"labels": {"leader-sidecar/e": "follower"}}},
+            content_type="application/merge-patch+json",
+            token=token,
+        )
+        if answer.status == 403 and "bound to its pod" in str(answer.body):
+            return
+        plane.request(
+            "PATCH",
+            "/api/v1/namespaces/policy-probe/pods/p",
+            {"metadata": {"labels": {"leader-sidecar/e": None}}},
+            content_type="application/merge-patch+json",
+        )
+        time.sleep(0.05)
+    raise AssertionError("the admission policy is not in force")
+
+
+def _status(code: int, message: str, causes: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    details = {"causes": causes} if causes else {}
+    return {"kind": "Status", "apiVersion": "v1", "code": code, "message": message, "details": details}
+
+
+def _matches(selector: str, metadata: Mapping[str, Any]) -> bool:
+    labels = metadata.get("labels") or {}
+    if several := re.fullmatch(r"(\S+) in \(([^)]*)\)", selector):
+        return labels.get(several[1]) in several[2].split(",")
+    key, _, value = selector.partition("=")
+    return not key or labels.get(key) == value
+
+
+def _merged(before: Any, patch: Any) -> Any:
+    if not isinstance(before, dict) or not isinstance(patch, dict):
+        return patch
+    merged = {key: value for key, value in before.items() if patch.get(key, value) is not None}
+    merged.update({key: _merged(before.get(key), value) for key, value in patch.items() if value is not None})
+    return merged
