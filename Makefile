@@ -38,8 +38,9 @@ soak: $(READY) ## ten times the rounds and seeds of CI
 tools: $(READY) ## builds etcd, kube-apiserver and our Go programs from their modules, once
 	$(RUN) tests.tools.build
 
-docs: $(READY) ## writes docs/configuration.md from the settings' declarations
-	$(RUN) scripts.configuration
+docs: $(READY) ## writes the generated pages: settings, and the state diagram
+	.venv/bin/python docs/make_configuration.py
+	.venv/bin/python docs/make_state_diagram.py
 
 lock: $(READY) ## resolves the dependencies anew
 	scripts/lock

@@ -49,7 +49,11 @@ def build(flags: Mapping[str, Given], surroundings: Surroundings) -> Settings:
 def setting_value(field_name: str, given: Given, surroundings: Surroundings) -> Any:
     """One setting on its own, for a command that needs no other. Raises ``SettingError``."""
     values = _read(field_name, DECLARATIONS[field_name], given, surroundings.environ)
-    return values.get(field_name, Settings.__dataclass_fields__[field_name].default)
+    return values.get(field_name, _default(field_name))
+
+
+def _default(field_name: str) -> Any:
+    return Settings.__dataclass_fields__[field_name].default
 
 
 def _read(field_name: str, declaration: Declaration, given: Given, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def _filled(values: dict[str, Any], surroundings: Surroundings) -> dict[str, Any
     """Adds what was not given and depends on the surroundings or on other settings."""
     environ = surroundings.environ
     pod_name = environ.get("POD_NAME") or None
-    ttl_seconds = values.get("ttl_seconds", 10)
+    ttl_seconds = values.get("ttl_seconds", _default("ttl_seconds"))
     cluster = f"/{values['cluster_name']}" if values.get("cluster_name") else ""
     defaults = {
         "pod_name": pod_name,

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,14 @@ class Child:
 
     def __init__(self, name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str]) -> None:
         self.name, self.log = name, log
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            if sys.platform == "linux":
+                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it ended before prctl took hold
+                os._exit(1)
+
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - programs of our own choosing
                 command,
@@ -32,7 +41,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 process_group=0,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self.frozen = False
 
@@ -59,8 +68,3 @@ class Child:
             lines = self.log.read_text(errors="replace").split("\n")
             return next((line for line in reversed(lines) if line.strip()), "")
         return ""
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
