@@ -9,13 +9,14 @@ import grpc.aio
 from sidecar.errors import EtcdUnavailable
 from sidecar.etcd.auth import Tokens
 from sidecar.etcd.connections import Connection, Connections
-from sidecar.etcd.failures import Failure, classify
+from sidecar.etcd.failures import Failure, Remedy, classify
 
 Metadata = tuple[tuple[str, str], ...]
 Answer = TypeVar("Answer")
 Act = Callable[[Connection, Metadata], Awaitable[Answer]]
 
-_TOKENS_PER_ATTEMPT = 2
+_REPEATS = {Remedy.NEW_TOKEN: 2, Remedy.SAME_AGAIN: 2}
+"""How often one attempt repeats a request at the same endpoint."""
 
 
 def metadata(token: str | None) -> Metadata:
@@ -49,41 +50,41 @@ class Attempts:
             raise EtcdUnavailable(f"{trying.connection.target}: {why}") from error
 
     async def _try_all(self, act: Act[Answer], trying: "_Trying") -> Answer:
-        endpoints_left, tokens_left = self._connections.round_length, _TOKENS_PER_ATTEMPT
+        endpoints_tried = 0
+        repeats = dict(_REPEATS)
         while True:
-            token, trying.connection = None, None
+            token = trying.connection = None
             try:
                 token = await self._tokens.current()
-                connection = await self._connections.current()
-                return await self._try_one(act, connection, token, trying)
+                trying.connection = await self._connections.current()
+                return await self._try_one(act, trying.connection, token)
             except _Failed as failed:
                 failure = failed.failure
             except EtcdUnavailable as error:
-                failure = Failure(error, next_endpoint=True)
-            if failure.stale_token and tokens_left:
-                tokens_left -= 1
-                self._tokens.refused(token)
+                failure = Failure(error, Remedy.NEXT_ENDPOINT)
+            if repeats.get(failure.remedy):
+                repeats[failure.remedy] -= 1
+                if failure.remedy is Remedy.NEW_TOKEN:
+                    self._tokens.refused(token)
                 continue
-            endpoints_left -= 1
-            if not failure.next_endpoint or not endpoints_left:
+            if failure.remedy not in (Remedy.NEXT_ENDPOINT, Remedy.SAME_AGAIN):
+                raise failure.error
+            if trying.connection is not None:
+                await self._connections.leave(trying.connection, str(failure.error))
+            endpoints_tried += 1
+            if endpoints_tried >= self._connections.round_length:  # names resolved on the way lengthen it
                 raise failure.error
 
-    async def _try_one(self, act: Act[Answer], connection: Connection, token: str | None, trying: "_Trying") -> Answer:
-        trying.connection = connection
+    async def _try_one(self, act: Act[Answer], connection: Connection, token: str | None) -> Answer:
         async with connection.used():
             try:
                 answer = await act(connection, metadata(token))
             except grpc.aio.AioRpcError as error:
                 failure = classify(error.code(), error.details() or "")
                 failure.error.__cause__ = error
-            except EtcdUnavailable as error:
-                failure = Failure(error, next_endpoint=True)
-            else:
-                self._on_reached(connection)
-                return answer
-            if failure.next_endpoint:
-                await self._connections.leave(connection, str(failure.error))
-            raise _Failed(failure)
+                raise _Failed(failure) from error
+        self._on_reached(connection)
+        return answer
 
 
 class _Trying:

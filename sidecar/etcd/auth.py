@@ -10,7 +10,7 @@ import grpc.aio
 from sidecar.clock import Clock
 from sidecar.errors import AuthenticationFailed, EtcdUnavailable
 from sidecar.etcd.connections import Connections
-from sidecar.etcd.failures import classify
+from sidecar.etcd.failures import Remedy, classify
 from sidecar.etcd.protocol import rpc
 from sidecar.etcd.settings import EtcdSettings
 
@@ -77,7 +77,7 @@ class Tokens:
                 self._token, self._known = None, True
                 return
             failure = classify(error.code(), error.details() or "")
-            if failure.next_endpoint:
+            if failure.remedy is Remedy.NEXT_ENDPOINT:
                 await self._connections.leave(connection, str(failure.error))
             raise failure.error from error
         log.debug("authenticated at etcd as %s", self._user)

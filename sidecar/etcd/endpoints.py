@@ -81,6 +81,8 @@ async def resolve(endpoint: Endpoint) -> tuple[str, ...]:
         found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise EtcdUnavailable(f"{endpoint.url}: the name cannot be resolved: {error}") from error
+    if not found:
+        raise EtcdUnavailable(f"{endpoint.url}: the name has no address")
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 

@@ -1,6 +1,7 @@
 """What gRPC's and etcd's errors mean to this project. Texts and codes are those of etcd's ``rpctypes/error.go``."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from grpc import StatusCode as Code
 
@@ -13,36 +14,57 @@ from sidecar.errors import (
     PermissionDenied,
 )
 
-_STALE_TOKEN = ("invalid auth token", "user name is empty", "revision of auth store is old")
-_WRONG_USER = ("authentication failed", "user name not found")
-_WHOLE_CLUSTER = ("leader changed", "too many requests")
-_NOT_THE_ENDPOINTS = {Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE,
-    Code.ALREADY_EXISTS, Code.PERMISSION_DENIED, Code.RESOURCE_EXHAUSTED, Code.UNAUTHENTICATED}  # fmt: skip
+
+class Remedy(Enum):
+    """What may help at once, within the same attempt."""
+
+    NONE = "none"
+    NEXT_ENDPOINT = "next endpoint"
+    NEW_TOKEN = "new token"  # noqa: S105 (no secret)
+    SAME_AGAIN = "same again"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """``next_endpoint``: this endpoint is at fault. ``stale_token``: authenticate again, then retry."""
-
     error: EtcdError
-    next_endpoint: bool = False
-    stale_token: bool = False
+    remedy: Remedy
 
 
 def classify(code: Code, details: str) -> Failure:
     """Which of our errors a failed call is, and what helps."""
     said = f"{details or 'no details'} ({code.name})"
-    for text, failure in (
-        (_STALE_TOKEN, Failure(EtcdUnavailable(said), stale_token=True)),
-        (_WRONG_USER, Failure(AuthenticationFailed(said))),
-        (("database space exceeded",), Failure(NoSpace(said))),
-        (("lease not found",), Failure(LeaseNotFound(said))),
-        (("permission denied",), Failure(PermissionDenied(said))),
-        (("not supported for learner",), Failure(EtcdUnavailable(said), next_endpoint=True)),
-        (_WHOLE_CLUSTER, Failure(EtcdUnavailable(said))),
-    ):
-        if any(part in details for part in text):
-            return failure
+    for texts, kind, remedy in _BY_TEXT:
+        if any(text in details for text in texts):
+            return Failure(kind(said), remedy)
     if code in _NOT_THE_ENDPOINTS:
-        return Failure(EtcdError(said))
-    return Failure(EtcdUnavailable(said), next_endpoint=True)
+        return Failure(EtcdError(said), Remedy.NONE)
+    return Failure(EtcdUnavailable(said), Remedy.NEXT_ENDPOINT)
+
+
+_BY_TEXT: tuple[tuple[tuple[str, ...], type[EtcdError], Remedy], ...] = (
+    (
+        ("invalid auth token", "user name is empty", "revision of auth store is old"),
+        EtcdUnavailable,
+        Remedy.NEW_TOKEN,
+    ),
+    (("authentication failed", "user name not found"), AuthenticationFailed, Remedy.NONE),
+    (("database space exceeded",), NoSpace, Remedy.NONE),
+    (("lease not found",), LeaseNotFound, Remedy.NONE),
+    (("permission denied",), PermissionDenied, Remedy.NONE),
+    (("not supported for learner",), EtcdUnavailable, Remedy.NEXT_ENDPOINT),
+    # true of the whole cluster, whichever member says it
+    (("leader changed", "too many requests"), EtcdUnavailable, Remedy.NONE),
+    # a write that met the end of its stream hides why it ended (grpc/grpc#36066): a new stream tells
+    (("Internal error from Core",), EtcdUnavailable, Remedy.SAME_AGAIN),
+)
+
+_NOT_THE_ENDPOINTS = {
+    Code.INVALID_ARGUMENT,
+    Code.NOT_FOUND,
+    Code.FAILED_PRECONDITION,
+    Code.OUT_OF_RANGE,
+    Code.ALREADY_EXISTS,
+    Code.PERMISSION_DENIED,
+    Code.RESOURCE_EXHAUSTED,
+    Code.UNAUTHENTICATED,
+}

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.clock import SystemClock
+from sidecar.etcd.settings import EtcdSettings
+from sidecar.etcd.store import EtcdStore
+from sidecar.metrics import Metrics
 from tests.simulation.harness import SimulatedHarness
 from tests.support.etcd import Cluster, Programs, distro_programs, running
 from tests.support.etcd_harness import EtcdHarness
@@ -85,5 +89,34 @@ def etcd(tmp_path: Path, etcd_programs: Programs) -> Iterator[Cluster]:
 @pytest.fixture
 def three(tmp_path: Path, etcd_programs: Programs) -> Iterator[Cluster]:
     """Three members of their own."""
-    with running(Cluster(tmp_path / "etcd", size=3, programs=etcd_programs)) as cluster:
+    with running(Cluster(tmp_path / "three", size=3, programs=etcd_programs)) as cluster:
         yield cluster
+
+
+class Opener:
+    """Opens stores that are closed at the end of the test; they share ``metrics``."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        self.clock = SystemClock()
+        self._stores: list[EtcdStore] = []
+
+    def __call__(self, settings: EtcdSettings) -> EtcdStore:
+        store = EtcdStore(settings, self.clock, self.metrics)
+        self._stores.append(store)
+        return store
+
+    async def close(self) -> None:
+        for store in self._stores:
+            await store.close()
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """The value of ``leader_sidecar_`` + ``name`` now; None where it was never set."""
+        return self.metrics.registry.get_sample_value(f"leader_sidecar_{name}", labels)
+
+
+@pytest.fixture
+async def open_store() -> AsyncIterator[Opener]:
+    opener = Opener()
+    yield opener
+    await opener.close()

@@ -150,6 +150,8 @@ class Cluster:
         # one member needs no election; three on a busy machine must not lose theirs
         self._timing = (50, 250) if size == 1 else (100, 600)
         self._flags = list(flags)
+        self._host = host
+        self._state = "new"
         ports = free_ports(3 * size)
         self.members = [Member(self, f"etcd{i}", ports[3 * i : 3 * i + 3], host) for i in range(size)]
 
@@ -171,6 +173,7 @@ class Cluster:
             *("--listen-client-urls", f"{scheme}://127.0.0.1:{member.port}", "--advertise-client-urls", member.url),
             *("--listen-peer-urls", member.peer_url, "--initial-advertise-peer-urls", member.peer_url),
             *("--initial-cluster", self._initial_cluster(), "--initial-cluster-token", self.token),
+            *("--initial-cluster-state", self._state),
             *("--listen-metrics-urls", member.metrics_url),
             *("--heartbeat-interval", str(heartbeat), "--election-timeout", str(election)),
         ]
@@ -274,6 +277,16 @@ class Cluster:
             member.wipe()
         self.token += "-another"
         self.start()
+
+    def add_learner(self) -> Member:
+        """A member that follows without a vote; it serves no client but for its status."""
+        learner = Member(self, f"etcd{len(self.members)}", free_ports(3), self._host)
+        self.ctl("member", "add", learner.name, "--learner", "--peer-urls", learner.peer_url)
+        self.members.append(learner)
+        self._state = "existing"
+        learner.start()
+        learner.wait_ready()
+        return learner
 
     def enable_auth(self, *accounts: Account, prefix: str = "/") -> None:
         """A root account, and one for each of ``accounts`` that may read and write below ``prefix``."""
