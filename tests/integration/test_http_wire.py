@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 
@@ -125,6 +126,16 @@ async def test_idle_connections_do_not_end_a_request_that_is_under_way(
             await stack.enter_async_context(raw(server.workload.port))
         election.may_end.set()
         assert (await resigning.rest()).startswith("HTTP/1.1 204 ")
+
+
+async def test_signal_handlers_stay_as_they_were_set(election: SlowElection) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    async with (
+        serving(election, FakeHealth()) as server,
+        raw(server.workload.port, "GET /leader HTTP/1.0\n\n") as connection,
+    ):
+        assert "200 OK" in await connection.rest()
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 async def test_stop_lets_a_short_request_finish_and_takes_no_new_one(election: SlowElection) -> None:

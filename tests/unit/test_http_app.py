@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -149,6 +150,18 @@ async def test_healthz_says_why_it_is_wedged(
         answer = await client.get("/healthz")
         assert_problem(answer, 503)
         assert answer.json()["detail"] == "the loop stood still"
+
+
+async def test_healthz_judges_after_the_callbacks_that_were_due(
+    workload: httpx.AsyncClient, health: FakeHealth
+) -> None:
+    health.wedge = "the loop stood still"
+
+    def look_at_the_clock() -> None:
+        health.wedge = None
+
+    asyncio.get_running_loop().call_soon(look_at_the_clock)
+    assert (await workload.get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize(
