@@ -8,6 +8,8 @@ import os
 import warnings
 from typing import Any
 
+from sidecar.bare import without_init
+
 _CHOICE = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
 
@@ -23,6 +25,7 @@ def _generated() -> tuple[Any, Any]:
                 "google.protobuf was imported before sidecar.etcd and chose a runtime that etcd's generated protocol"
                 f" cannot use: import sidecar.etcd.protocol first, or start with {_CHOICE}=python"
             )
+        without_init("etcd3")
         with warnings.catch_warnings():
             # generated for protobuf 3: each descriptor warns that it is made in the old way
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sidecar.bare import without_init
 from sidecar.errors import ExitCode, SettingError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -65,6 +66,7 @@ class Kubeconfig:
         self._load()
 
     def _load(self) -> None:
+        without_init("kubernetes")
         from kubernetes import config
 
         load: Any = config.load_kube_config
@@ -91,6 +93,7 @@ def in_cluster(environ: Mapping[str, str], directory: Path = SERVICE_ACCOUNT) ->
 
 def from_kubeconfig(file: Path) -> Kubeconfig:
     """Access by a kubeconfig file. Raises ``SettingError`` when it cannot be read or names nothing to use."""
+    without_init("kubernetes")
     from kubernetes.config import ConfigException
 
     mend = "give a readable kubeconfig file whose current context names a cluster and a user"
@@ -108,6 +111,7 @@ def _host(environ: Mapping[str, str]) -> str:
 
 
 def _bare_configuration() -> Any:
+    without_init("kubernetes")
     from kubernetes.client.configuration import Configuration
 
     configuration = Configuration()
