@@ -28,8 +28,8 @@ class Key:
 class Group:
     """Used as a context manager: the sidecars run, one leads and the others wait; at the end the witness judges.
 
-    ``names`` are their identities, ``endpoints`` what they are told of etcd (all of it by default). All of them start
-    at once: ``queue`` tells who stands where.
+    ``names`` are their identities, ``endpoints`` what they are told of etcd (all of it by default), or what each of
+    them is. All start at once: ``queue`` tells who stands where.
     """
 
     def __init__(
@@ -42,13 +42,14 @@ class Group:
         ttl_seconds: int = 2,
         flags: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
-        endpoints: Sequence[str] | None = None,
+        endpoints: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.cluster, self.lock, self.ttl_seconds = cluster, lock, ttl_seconds
+        told = endpoints or cluster.endpoints
         self.sidecars = [
             SidecarProcess(
                 name,
-                etcd_endpoints=",".join(endpoints or cluster.endpoints),
+                etcd_endpoints=",".join(told[name] if isinstance(told, Mapping) else told),
                 lock_name=lock,
                 folder=folder,
                 ttl_seconds=ttl_seconds,
@@ -102,6 +103,12 @@ class Group:
             if len(leaders) == 1 and len(waiting) == len(asked) - 1:
                 return self[leaders[0]]
         raise AssertionError(f"no order comes: {bodies}\n{self.logs()}")
+
+    def let_lead(self, sidecar: SidecarProcess) -> None:
+        """Others resign until it leads."""
+        while (leader := self.settle()) is not sidecar:
+            self.witness.excuse_resign(self.token(leader))
+            leader.resign()
 
     def wait_for_first_answer_of_a_leader(self, since: float, *, other_than: SidecarProcess) -> Answer:
         """The first 200 of another one that arrived at ``since`` or later."""
