@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0-200", metavar="FIRST-LAST")
     parser.add_argument("--electors", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=300.0, help="virtual seconds of trouble in each run")
-    parser.add_argument("--ttl", type=int, default=10)
+    parser.add_argument("--ttl", type=int, default=None, help="drawn by the seed when not given")
     parser.add_argument("--lines", type=int, default=40, help="how much of a failing run's trace to print")
     parser.add_argument("--break", dest="break_", choices=sorted(BREAKS), help="a defect that must be found")
     return parser

@@ -1,12 +1,16 @@
 """Stores that break the port's contract on purpose: a simulation that lets them pass would show nothing."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from sidecar.election.lease import Renewal
 from sidecar.election.queue import Header, LockKey
 from sidecar.etcd.port import ClaimAnswer
+from tests.simulation.etcd import SimulatedEtcd
+from tests.simulation.host import Host
 from tests.simulation.sidecar import NewStore
-from tests.simulation.store import SimulatedStore
+from tests.simulation.store import Reply, SimulatedStore
 
 
 class Unconfirmed(SimulatedStore):
@@ -42,7 +46,19 @@ class DeadlineFromAnswer(SimulatedStore):
 class LateAnswers(SimulatedStore):
     """A keepalive attempt that was given up leaves its stream open: its late answer passes for the next one's."""
 
-    cancels_streams = False
+    def __init__(self, etcd: SimulatedEtcd, host: Host, attempt_seconds: float) -> None:
+        super().__init__(etcd, host, attempt_seconds)
+        self._waiting: Callable[[Reply[Any]], bool] | None = None
+        self._unread: list[Reply[Any]] = []
+
+    def _attempt_begins(self, settle: Callable[[Reply[Any]], bool]) -> None:
+        self._waiting = settle
+        if self._unread:
+            settle(self._unread.pop(0))
+
+    def _comes_late(self, reply: Reply[Any], stream: int | None) -> None:
+        if stream is not None and not (self._waiting and self._waiting(reply)):
+            self._unread.append(reply)
 
 
 BREAKS: dict[str, NewStore] = {

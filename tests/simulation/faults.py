@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+from tests.simulation.host import LATEST_SECONDS
 from tests.simulation.keyspace import Keyspace
 from tests.simulation.member import Mode
 from tests.simulation.sidecar import LOCK, Sidecar
@@ -22,10 +23,27 @@ def victim(world: World, rng: Random) -> Sidecar:
 
 
 def pause(world: World, rng: Random) -> None:
-    host = victim(world, rng).host
-    if not host.paused and not host.dead:
-        host.pause()
-        world.after(rng.uniform(0.1, 1.6 * world.ttl_seconds), lambda: host.resume() if host.paused else None)
+    _pause(world, rng, victim(world, rng), rng.uniform(0.1, 1.6 * world.ttl_seconds), lambda: None)
+
+
+def _pause(world: World, rng: Random, sidecar: Sidecar, seconds: float, then: Callable[[], None]) -> None:
+    """Stand still: at any time, or with a request on its way."""
+    host = sidecar.host
+
+    def stand_still() -> None:
+        if not host.paused and not host.dead and not world.peaceful:
+            host.pause()
+            world.after(seconds, go_on)
+
+    def go_on() -> None:
+        if host.paused:
+            host.resume()
+        then()
+
+    if rng.random() < 0.5:
+        stand_still()
+    else:
+        host.at_next_send(stand_still)
 
 
 def cut(world: World, rng: Random) -> None:
@@ -47,17 +65,28 @@ def cut(world: World, rng: Random) -> None:
 def pause_then_cut(world: World, rng: Random) -> None:
     """A machine that stands still, and whose network is gone soon after it goes on."""
     sidecar = victim(world, rng)
-    host = sidecar.host
-    if host.paused or host.dead:
-        return
-    host.pause()
+    until_cut, cut_for = rng.uniform(0.02, 0.5), rng.uniform(1, 2) * world.ttl_seconds
+    _pause(
+        world,
+        rng,
+        sidecar,
+        rng.uniform(0.2, 0.95) * world.ttl_seconds,
+        lambda: world.after(until_cut, lambda: _cut_off(world, sidecar, cut_for)),
+    )
 
-    def go_on() -> None:
-        if host.paused:
-            host.resume()
-        world.after(rng.uniform(0.02, 0.5), lambda: _cut_off(world, sidecar, rng.uniform(1, 2) * world.ttl_seconds))
 
-    world.after(rng.uniform(0.2, 0.95) * world.ttl_seconds, go_on)
+def late_then_cut(world: World, rng: Random) -> None:
+    """Requests get lost, and answers come late, many of them when nobody waits for them any more; then none does."""
+    sidecar = victim(world, rng)
+    network = sidecar.host.network
+    network.request_lost, network.answer_late, network.latest = 0.5, 0.7, 0.3 * world.ttl_seconds
+    sidecar.host.note("gets its answers late")
+
+    def cut() -> None:
+        network.request_lost, network.answer_late, network.latest = 0.0, 0.0, LATEST_SECONDS
+        _cut_off(world, sidecar, rng.uniform(1, 2) * world.ttl_seconds)
+
+    world.after(rng.uniform(0.3, 1.5) * world.ttl_seconds, cut)
 
 
 def _cut_off(world: World, sidecar: Sidecar, seconds: float) -> None:
@@ -245,7 +274,8 @@ def history_goes_back(world: World, rng: Random) -> None:
 WEIGHTS: dict[Fault, float] = {
     pause: 4,
     cut: 4,
-    pause_then_cut: 2,
+    pause_then_cut: 3,
+    late_then_cut: 2,
     lossy: 4,
     connections_drop: 2,
     watches_stall: 0.5,

@@ -13,6 +13,9 @@ EPOCH_SECONDS = 1_700_000_000.0
 TIMER_SLACK_SECONDS = 1e-6
 """Timers fire a little late, never early: a sleeper that compares the clock again must find its time come."""
 
+LATEST_SECONDS = 8.0
+"""What comes late comes this late at most."""
+
 
 @dataclass
 class Network:
@@ -24,7 +27,7 @@ class Network:
     answer_lost: float = 0.0
     request_late: float = 0.0
     answer_late: float = 0.0
-    latest: float = 8.0
+    latest: float = LATEST_SECONDS
     cut: bool = False
     cut_from: set[int] = field(default_factory=set)
 
@@ -46,15 +49,26 @@ class Host:
         self.clock = HostClock(self, offset)
         self.paused = False
         self.dead = False
-        self._held: list[tuple[bool, Callable[[], None]]] = []
+        self._held: list[tuple[bool, Callable[[], object]]] = []
+        self._at_next_send: Callable[[], object] | None = None
 
-    def deliver(self, act: Callable[[], None], *, timer: bool = False) -> None:
+    def deliver(self, act: Callable[[], object], *, timer: bool = False) -> None:
         """Let something complete on this host: now, or when its pause is over, or never when it is dead."""
         if self.dead:
             return
         if self.paused:
             self._held.append((timer, act))
         else:
+            act()
+
+    def at_next_send(self, act: Callable[[], object]) -> None:
+        """Let something happen to this host while a request of its is on its way."""
+        self._at_next_send = act
+
+    def sent(self) -> None:
+        """A request has just left."""
+        act, self._at_next_send = self._at_next_send, None
+        if act is not None and not self.dead:
             act()
 
     def pause(self) -> None:

@@ -25,7 +25,12 @@ class Result:
 
 
 def simulate(
-    seed: int, *, electors: int = 5, seconds: float = 300.0, ttl_seconds: int = 10, new_store: NewStore = SimulatedStore
+    seed: int,
+    *,
+    electors: int = 5,
+    seconds: float = 300.0,
+    ttl_seconds: int | None = None,
+    new_store: NewStore = SimulatedStore,
 ) -> Result:
     world = World(seed, electors=electors, ttl_seconds=ttl_seconds, new_store=new_store)
     try:

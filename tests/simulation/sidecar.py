@@ -61,7 +61,8 @@ class Sidecar:
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self.session.run()), loop.create_task(self.elector.run())]
+        work = (self.session.run(), self.elector.run(), self._ask_at_each_change())
+        self._tasks = [loop.create_task(run) for run in work]
         self._ask_later()
 
     def failure(self) -> BaseException | None:
@@ -115,6 +116,11 @@ class Sidecar:
 
     async def _tell(self) -> None:
         await self.host.clock.sleep(self._rng.uniform(0, 0.2))
+
+    async def _ask_at_each_change(self) -> None:
+        while True:
+            await self.elector.changed(self.elector.view().version)
+            self.ask()
 
     def _ask_later(self) -> None:
         after = self._rng.uniform(*ASKED_EVERY_SECONDS)

@@ -34,12 +34,7 @@ class Reply(Generic[T]):
 
 
 class SimulatedStore:
-    """One client of the simulated etcd, on one host. ``attempt_seconds`` are the host's.
-
-    ``cancels_streams``: an attempt at a keepalive that is given up takes its stream along, late answers and all.
-    """
-
-    cancels_streams = True
+    """One client of the simulated etcd, on one host. ``attempt_seconds`` are the host's."""
 
     def __init__(self, etcd: SimulatedEtcd, host: Host, attempt_seconds: float) -> None:
         self.etcd, self.host, self.attempt_seconds = etcd, host, attempt_seconds
@@ -47,7 +42,6 @@ class SimulatedStore:
         self._seen = Seen()
         self._watchers: list[Watcher] = []
         self._stream = 0
-        self._attempt: Callable[[Reply[Any]], None] = lambda reply: None
 
     # The port ---------------------------------------------------------------------------------------------------------
 
@@ -152,18 +146,18 @@ class SimulatedStore:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply[T]] = loop.create_future()
 
-        def settle(reply: Reply[T]) -> None:
-            if not answer.done():
-                answer.set_result(reply)
+        def settle(reply: Reply[T]) -> bool:
+            if answer.done():
+                return False
+            answer.set_result(reply)
+            return True
 
         def arrive(reply: Reply[T]) -> None:
-            if stream is None or stream == self._stream:
-                settle(reply)
-            elif not self.cancels_streams:
-                self._attempt(reply)
+            if stream not in (None, self._stream) or not settle(reply):
+                self._comes_late(reply, stream)
 
         if stream is not None:
-            self._attempt = settle
+            self._attempt_begins(settle)
         self._send(place, serve, arrive)
         expired: Reply[T] = Reply(None, EtcdUnavailable(f"member {place}: no answer in time"))
         timer = loop.call_later(
@@ -178,6 +172,12 @@ class SimulatedStore:
                 self._leave(place)
             raise reply.error
         return reply.value  # type: ignore[return-value]  # one of the two is there
+
+    def _attempt_begins(self, settle: Callable[[Reply[Any]], bool]) -> None:
+        """A keepalive is about to be sent, on a stream of which nothing is outstanding."""
+
+    def _comes_late(self, reply: Reply[Any], stream: int | None) -> None:
+        """Nobody waits for this any more. A keepalive's stream was cancelled with its attempt: it does not count."""
 
     def _send(self, place: int, serve: Callable[[Member], Reply[T] | None], arrive: Callable[[Reply[T]], None]) -> None:
         network, rng, loop = self.host.network, self.etcd.rng, asyncio.get_running_loop()
@@ -196,6 +196,7 @@ class SimulatedStore:
         work = Work(serve_at, lambda error: send_back(Reply(None, error)))
         if not host.dead and network.reaches(place) and rng.random() >= network.request_lost:
             loop.call_later(network.delay(rng, network.request_late), lambda: etcd.submit(place, work))
+        host.sent()
 
     def _leave(self, place: int) -> None:
         """Try the next endpoint from now on; what ran through this one ends."""

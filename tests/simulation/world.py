@@ -22,12 +22,15 @@ NAMES_KNOWN_SECONDS = 2.0
 
 
 class World:
+    """``ttl_seconds`` is drawn by the seed when it is not given."""
+
     def __init__(
-        self, seed: int, *, electors: int = 5, ttl_seconds: int = 10, new_store: NewStore = SimulatedStore
+        self, seed: int, *, electors: int = 5, ttl_seconds: int | None = None, new_store: NewStore = SimulatedStore
     ) -> None:
         self.rng = Random(seed)
         self.trace = Trace()
-        self.ttl_seconds, self._new_store = ttl_seconds, new_store
+        self.ttl_seconds = ttl_seconds or self.rng.choice([2, 3, 6, 10, 10, 10, 15])
+        self._new_store = new_store
         self.etcd = SimulatedEtcd(self.rng, self.trace)
         self.monitor = Monitor(self.trace)
         self.sidecars: dict[str, Sidecar] = {}
