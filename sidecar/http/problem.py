@@ -41,7 +41,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         detail = f"{request.method} is not possible here, only {allowed}"
         return problem(error.status_code, detail, {"Allow": allowed})
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return problem(error.status_code, f"there is nothing at {request.url.path}")
+        return problem(error.status_code, f"there is nothing at {request.scope['path']}")
     return problem(error.status_code, error.detail, dict(error.headers or {}))
 
 

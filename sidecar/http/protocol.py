@@ -16,7 +16,7 @@ _arrivals = itertools.count()
 
 
 class Connection(H11Protocol):
-    """At most ``most`` are open. A newcomer takes the place of the one that has been idle longest.
+    """At most ``most`` are open. A newcomer takes the place of the oldest, one without a request under way if possible.
 
     A cap that turned newcomers away would let anybody who can open connections fail kubelet's liveness probe, which
     opens a new one each time, and so have the leader restarted.
@@ -38,10 +38,6 @@ class Connection(H11Protocol):
     @property
     def busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
-
-    def data_received(self, data: bytes) -> None:
-        self.arrival = next(_arrivals)
-        super().data_received(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()

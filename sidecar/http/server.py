@@ -18,6 +18,10 @@ from sidecar.http.protocol import Connection, PodConnection, WorkloadConnection
 from sidecar.http.sockets import BACKLOG, open_sockets
 from sidecar.metrics import Metrics
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than workloads leave between two polls and Prometheus between two scrapes: a connection that is closed just as
+it is used again is an error to its client."""
+
 
 class HttpServer:
     """Both listeners. ``listen`` and ``probe_listen`` are the settings of that name (``SettingError`` if malformed)."""
@@ -66,7 +70,9 @@ class Listener:
                 http=connection,
                 ws="none",
                 lifespan="off",
+                workers=1,  # left out, it is read from WEB_CONCURRENCY
                 backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,

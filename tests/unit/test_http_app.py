@@ -6,13 +6,18 @@ from typing import Any
 import httpx
 import pytest
 
-from sidecar.election.verdict import State
+from sidecar.election.verdict import State, View
 from sidecar.errors import EtcdUnavailable
 from sidecar.http.app import build_pod_app, build_workload_app
 from sidecar.http.held import Held
 from sidecar.http.request import MOST_BODY_BYTES
 from sidecar.metrics import Metrics
 from tests.support.http import FOLLOWING, LEADING, NOW, FakeElection, FakeHealth, FixedClock
+
+
+class Broken(FakeElection):
+    def view(self) -> View:
+        raise RuntimeError("secret")
 
 
 @pytest.fixture
@@ -29,6 +34,15 @@ def health() -> FakeHealth:
 async def workload(election: FakeElection, health: FakeHealth) -> AsyncIterator[httpx.AsyncClient]:
     app = build_workload_app(election, health, Metrics(), FixedClock(), Held(10))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture
+async def failing() -> AsyncIterator[httpx.AsyncClient]:
+    """A workload's listener whose election breaks its contract."""
+    app = build_workload_app(Broken(LEADING), FakeHealth(), Metrics(), FixedClock(), Held(10))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 
@@ -138,6 +152,18 @@ async def test_a_wrong_method_is_told_the_right_ones(
     workload: httpx.AsyncClient, method: str, path: str, allow: str
 ) -> None:
     assert (await workload.request(method, path)).headers["Allow"] == allow
+
+
+async def test_a_fault_of_ours_is_a_problem_that_gives_nothing_away(failing: httpx.AsyncClient) -> None:
+    answer = await failing.get("/leader")
+    assert_problem(answer, 500)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["[", "a:b", "", "x" * 1000])
+async def test_the_pods_listener_takes_any_host(pod: httpx.AsyncClient, host: str) -> None:
+    assert (await pod.get("/healthz", headers={"Host": host})).status_code == 200
+    assert_problem(await pod.get("/nowhere", headers={"Host": host}), 404)
 
 
 async def test_healthz_says_why_it_is_wedged(
