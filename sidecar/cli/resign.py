@@ -1,8 +1,5 @@
 """``leader-sidecar resign``: asks the sidecar of this pod to give the lead up."""
 
-import json
-from http.client import HTTPConnection, HTTPException
-
 import click
 
 from sidecar.cli.options import setting_options
@@ -22,6 +19,8 @@ def resign(now: bool, listen: str | None) -> int:
 
     Exits 0 once another may lead, 75 when this pod does not lead, 69 when its sidecar cannot be reached.
     """
+    from http.client import HTTPConnection, HTTPException
+
     address = str(setting_value("listen", listen, Surroundings.here()))
     host, _, port = address.rpartition(":")
     connection = HTTPConnection(host.strip("[]") or "localhost", int(port), timeout=_PATIENCE_SECONDS)
@@ -47,6 +46,8 @@ def _result(status: int, body: bytes) -> int:
 
 def _detail(status: int, body: bytes) -> str:
     """What the problem document says, else the status."""
+    import json
+
     try:
         problem = json.loads(body)
         return str(problem.get("detail") or problem["title"])
