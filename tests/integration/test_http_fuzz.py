@@ -1,10 +1,13 @@
 """Whatever is asked, by the OpenAPI document or against it: documented answers, and nothing is lost."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.integration.conftest import DISTRO, Clusters
+from tests.support.group import Group
 from tests.support.http import FOLLOWING, LEADING, FakeElection, FakeHealth, serving_in_thread
 from tests.support.http_fuzz import fuzz
 
@@ -27,3 +30,15 @@ def test_fuzzing_finds_only_documented_answers_and_loses_nothing(base_url: str) 
 
 def test_fuzzing_resign_finds_only_documented_answers(base_url: str) -> None:
     assert fuzz(base_url, examples=EXAMPLES, losing=True) == {("POST", "/resign")}
+
+
+def test_fuzzing_running_sidecars_finds_only_documented_answers_and_nobody_loses_anything(
+    clusters: Clusters, tmp_path: Path
+) -> None:
+    # no lease may run out while a busy machine fuzzes
+    with Group(clusters.get(DISTRO), tmp_path, lock="/fuzzed", ttl_seconds=20) as group:
+        leader = group.settle()
+        token, queue = group.token(leader), group.queue()
+        for sidecar in group.sidecars:
+            fuzz(sidecar.url, examples=EXAMPLES, losing=False)
+        assert (group.settle(), group.token(leader), group.queue()) == (leader, token, queue)
