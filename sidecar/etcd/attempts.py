@@ -11,6 +11,8 @@ from sidecar.etcd.auth import Tokens
 from sidecar.etcd.connections import Connection, Connections
 from sidecar.etcd.failures import Failure, Remedy, classify
 
+TOKEN = "token"  # noqa: S105 (the name of the metadata that holds it)
+
 Metadata = tuple[tuple[str, str], ...]
 Answer = TypeVar("Answer")
 Act = Callable[[Connection, Metadata], Awaitable[Answer]]
@@ -22,7 +24,15 @@ _REPEATS = {Remedy.NEW_TOKEN: 2, Remedy.SAME_AGAIN: 2}
 def metadata(token: str | None) -> Metadata:
     """What every call and stream carries: a member cut off from its quorum must refuse."""
     leader = ("hasleader", "true")
-    return (leader,) if token is None else (leader, ("token", token))
+    return (leader,) if token is None else (leader, (TOKEN, token))
+
+
+class Failed(Exception):
+    """How an act says what helps, where it knows better than gRPC's status."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure.error))
+        self.failure = failure
 
 
 class Attempts:
@@ -37,7 +47,7 @@ class Attempts:
         self._on_reached = on_reached
 
     async def run(self, act: Act[Answer], timeout_seconds: float) -> Answer:
-        """Raises ``EtcdError``. ``act`` is called anew for each try; it may raise gRPC's errors too."""
+        """Raises ``EtcdError``. ``act`` is called anew for each try; it may raise gRPC's errors and ``Failed`` too."""
         trying = _Trying()
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -58,7 +68,7 @@ class Attempts:
                 token = await self._tokens.current()
                 trying.connection = await self._connections.current()
                 return await self._try_one(act, trying.connection, token)
-            except _Failed as failed:
+            except Failed as failed:
                 failure = failed.failure
             except EtcdUnavailable as error:
                 failure = Failure(error, Remedy.NEXT_ENDPOINT)
@@ -82,7 +92,7 @@ class Attempts:
             except grpc.aio.AioRpcError as error:
                 failure = classify(error.code(), error.details() or "")
                 failure.error.__cause__ = error
-                raise _Failed(failure) from error
+                raise Failed(failure) from error
         self._on_reached(connection)
         return answer
 
@@ -91,8 +101,3 @@ class _Trying:
     """Which connection a request is out on, for the deadline to blame."""
 
     connection: Connection | None = None
-
-
-class _Failed(Exception):
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure

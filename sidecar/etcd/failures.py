@@ -41,12 +41,15 @@ def classify(code: Code, details: str) -> Failure:
     return Failure(EtcdUnavailable(said), Remedy.NEXT_ENDPOINT)
 
 
+def speaks_of_token(text: str) -> bool:
+    """Whether etcd refuses because it does not know, or no longer likes, the token."""
+    return any(part in text for part in _STALE_TOKEN)
+
+
+_STALE_TOKEN = ("invalid auth token", "user name is empty", "revision of auth store is old")
+
 _BY_TEXT: tuple[tuple[tuple[str, ...], type[EtcdError], Remedy], ...] = (
-    (
-        ("invalid auth token", "user name is empty", "revision of auth store is old"),
-        EtcdUnavailable,
-        Remedy.NEW_TOKEN,
-    ),
+    (_STALE_TOKEN, EtcdUnavailable, Remedy.NEW_TOKEN),
     (("authentication failed", "user name not found"), AuthenticationFailed, Remedy.NONE),
     (("database space exceeded",), NoSpace, Remedy.NONE),
     (("lease not found",), LeaseNotFound, Remedy.NONE),

@@ -8,8 +8,9 @@ from typing import Any
 import grpc.aio
 
 from sidecar.errors import EtcdUnavailable, WatchLost
-from sidecar.etcd.attempts import Metadata
+from sidecar.etcd.attempts import TOKEN, Failed, Metadata
 from sidecar.etcd.connections import Connection
+from sidecar.etcd.failures import Failure, Remedy, speaks_of_token
 from sidecar.etcd.keys import key_of
 from sidecar.etcd.port import KeyEvent
 from sidecar.etcd.protocol import kv
@@ -18,18 +19,20 @@ from sidecar.etcd.protocol import kv
 class WatchStream:
     """An open watch. ``header`` is that of the answer which said so."""
 
-    def __init__(self, connection: Connection, call: Any, uses: AsyncExitStack) -> None:
+    def __init__(self, connection: Connection, call: Any, uses: AsyncExitStack, *, has_token: bool) -> None:
         self._connection = connection
         self._call = call
         self._uses = uses
+        self._has_token = has_token
         self.header: Any = None
 
     @classmethod
     async def open(cls, connection: Connection, metadata: Metadata, request: Any) -> "WatchStream":
-        """Returns once etcd says that it watches. Raises ``WatchLost``, ``EtcdUnavailable`` or gRPC's error."""
+        """Returns once etcd says that it watches. Raises ``WatchLost`` or what an act of ``Attempts`` may raise."""
         uses = AsyncExitStack()
         await uses.enter_async_context(connection.used())
-        stream = cls(connection, connection.watch.Watch(metadata=metadata), uses)
+        has_token = any(key == TOKEN for key, _ in metadata)
+        stream = cls(connection, connection.watch.Watch(metadata=metadata), uses, has_token=has_token)
         try:
             await stream._begin(request)
         except BaseException:
@@ -45,6 +48,8 @@ class WatchStream:
         answer = await self._call.read()
         if answer is grpc.aio.EOF:
             raise EtcdUnavailable("the watch stream ended before it began")
+        if answer.canceled and _perhaps_the_token(answer.cancel_reason, self._has_token):
+            raise Failed(Failure(_ended(answer), Remedy.NEW_TOKEN))
         _refuse_end(answer)
         self.header = answer.header
 
@@ -88,7 +93,16 @@ def events_of(answer: Any, name: str) -> list[KeyEvent]:
 
 def _refuse_end(answer: Any) -> None:
     """etcd may refuse in the very answer that says "created"."""
+    if answer.canceled or answer.compact_revision:
+        raise _ended(answer)
+
+
+def _ended(answer: Any) -> WatchLost:
     if answer.compact_revision:
-        raise WatchLost(f"compacted up to revision {answer.compact_revision}")
-    if answer.canceled:
-        raise WatchLost(f"etcd cancelled the watch: {answer.cancel_reason or 'no reason given'}")
+        return WatchLost(f"compacted up to revision {answer.compact_revision}")
+    return WatchLost(f"etcd cancelled the watch: {answer.cancel_reason or 'no reason given'}")
+
+
+def _perhaps_the_token(reason: str, has_token: bool) -> bool:
+    """Older etcds cancel a watch whose token has ended by "permission denied"."""
+    return speaks_of_token(reason) or (has_token and "permission denied" in reason)
