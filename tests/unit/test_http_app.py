@@ -325,3 +325,5 @@ async def test_openapi_describes_the_503s_and_offers_head_for_each_get(workload:
         assert ("head" in operations) == ("get" in operations), path
         for operation in operations.values():
             assert {"403", "421"} <= set(operation["responses"])
+    resign = paths["/resign"]["post"]["responses"]
+    assert {"204", "400", "408", "409", "413", "415", "422"} <= set(resign)
