@@ -94,15 +94,14 @@ def in_cluster(environ: Mapping[str, str], directory: Path = SERVICE_ACCOUNT) ->
 def from_kubeconfig(file: Path) -> Kubeconfig:
     """Access by a kubeconfig file. Raises ``SettingError`` when it cannot be read or names nothing to use."""
     without_init("kubernetes")
-    from kubernetes.config import ConfigException
-
     mend = "give a readable kubeconfig file whose current context names a cluster and a user"
     try:
         return Kubeconfig(file)
     except OSError as error:
         raise SettingError("--kubeconfig", str(file), mend, exit_code=ExitCode.NO_INPUT) from error
-    except (ConfigException, KeyError, TypeError, ValueError) as error:
-        raise SettingError("--kubeconfig", str(file), f"{mend} ({error})", exit_code=ExitCode.NO_INPUT) from error
+    except Exception as error:  # the loader raises its own errors, the parser's, and whatever a wrong shape leads to
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingError("--kubeconfig", str(file), f"{mend} ({why})", exit_code=ExitCode.NO_INPUT) from error
 
 
 def _host(environ: Mapping[str, str]) -> str:
