@@ -84,16 +84,11 @@ class EtcdStore:
         return ClaimAnswer(header, mine, view)
 
     async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
-        ranges = [keys.below(lock, limit=keys.SHORT_QUEUE), keys.one_key(mine)]
-        if revision is not None and revision > 1:
-            ranges.append(keys.below(lock, descending=True, limit=1, up_to_revision=revision - 1))
         with self._counting():
-            header, body = await self._transact(keys.reading(*ranges))
-            queue, own, *before = [response.response_range for response in body.responses]
+            header, queue = await self._read(keys.below(lock, limit=keys.SHORT_QUEUE))
+            if queue.more and (view := await self._glance(lock, mine, revision)) is not None:
+                return view
             if queue.more:
-                first, ahead = _first(lock, queue), _first(lock, before[0]) if before else None
-                if all(key is None or lease_hex(lock, key.name) is not None for key in (first, ahead)):
-                    return QueueView(header, first, _own(mine, own), ahead, queue.count)
                 header, queue = await self._read(keys.below(lock))
         return _view(lock, header, keys.keys_below(lock, queue.kvs), mine, revision)
 
@@ -158,6 +153,18 @@ class EtcdStore:
                         yield event
         finally:
             await stream.close()
+
+    async def _glance(self, lock: str, mine: str, revision: int | None) -> QueueView | None:
+        """A long queue's ends and mine, at one revision; None where a key that no candidate can have is in the way."""
+        ranges = [keys.below(lock, limit=1), keys.one_key(mine)]
+        if revision is not None and revision > 1:
+            ranges.append(keys.below(lock, descending=True, limit=1, up_to_revision=revision - 1))
+        header, body = await self._transact(keys.reading(*ranges))
+        queue, own, *before = [response.response_range for response in body.responses]
+        first, ahead = _first(lock, queue), _first(lock, before[0]) if before else None
+        if any(key is not None and lease_hex(lock, key.name) is None for key in (first, ahead)):
+            return None
+        return QueueView(header, first, _own(mine, own), ahead, queue.count)
 
     async def _transact(self, request: Any) -> tuple[Header, Any]:
         answer = await self._ask(lambda etcd: etcd.kv.Txn, request)

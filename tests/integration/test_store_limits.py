@@ -1,0 +1,50 @@
+"""etcd at its limits: no space left."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import NoSpace
+from sidecar.etcd.settings import EtcdSettings
+from tests.integration.conftest import Opener
+from tests.support.etcd import Cluster, Programs, running
+from tests.support.stores import joined
+
+ATTEMPT_SECONDS = 5.0
+
+
+def fill(etcd: Cluster) -> None:
+    for number in range(100):
+        try:
+            etcd.ctl("put", f"/ballast/{number}", "x" * 100_000)
+        except AssertionError as refused:
+            assert "database space exceeded" in str(refused)  # noqa: PT017 (how etcdctl says that it is full)
+            return
+    raise AssertionError("etcd took everything")
+
+
+async def test_a_full_etcd_refuses_claims_and_grants_but_renews_reads_and_releases(
+    tmp_path: Path, etcd_programs: Programs, open_store: Opener
+) -> None:
+    """Before 3.5.2 it refuses every transaction, guarded deletes too; giving the lease back works always."""
+    full = Cluster(tmp_path / "full", programs=etcd_programs, flags=("--quota-backend-bytes", "2000000"))
+    with running(full):
+        store = open_store(EtcdSettings(full.endpoints, ATTEMPT_SECONDS))
+        mine, spare = await joined(store, "/lock"), await store.grant(30)
+        refuses_all = str(full.status(full.only)["version"]) == "3.5.1"
+        fill(full)
+        with pytest.raises(NoSpace):
+            await store.grant(30)
+        with pytest.raises(NoSpace):
+            await store.claim("/lock", spare.lease_id, "b", with_queue=True)
+        assert open_store.metric("failures_total", kind="no_space") == 2.0
+        assert (await store.renew(mine.lease_id, ATTEMPT_SECONDS)).ttl_seconds > 0
+        assert (await store.confirm(mine.name))[1] == mine
+        assert (await store.look("/lock", mine.name, mine.create_revision)).first == mine
+        if refuses_all:
+            with pytest.raises(NoSpace):
+                await store.release(mine.name, mine.create_revision)
+        else:
+            assert await store.release(mine.name, mine.create_revision) is True
+        await store.revoke(mine.lease_id)
+        assert (await store.confirm(mine.name))[1] is None
