@@ -116,4 +116,6 @@ def _bare_configuration() -> Any:
     configuration = Configuration()
     # urllib3 would repeat a write on its own: whether to repeat one is decided here, with what is then known.
     configuration.retries = False
+    # The connection idles for minutes; a label that must go off should not be the first to find it dead.
+    configuration.keep_alive = True
     return configuration

@@ -32,6 +32,9 @@ CALL_SECONDS = 5.0
 _GRACE_SECONDS = 1.0
 """What a thread may take longer than its timeouts (name lookup, a trickling answer) before its call counts as lost."""
 
+_THREADS_AT_MOST = 8
+"""Calls that never return (an answer that trickles for ever) must not pile up: beyond these none is sent."""
+
 _PARTIAL = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1,application/json"
 
 
@@ -163,6 +166,8 @@ class KubePods:
         return exchange()
 
     async def _in_thread(self, call: Callable[[], tuple[int, bytes]], timeout_seconds: float) -> tuple[int, bytes]:
+        if self._threads >= _THREADS_AT_MOST:
+            raise KubeUnavailable(f"the Kubernetes API: {self._threads} calls have not returned")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[int, bytes]] = loop.create_future()
 

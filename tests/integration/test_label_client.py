@@ -119,6 +119,19 @@ async def test_a_trickling_answer_is_given_up_but_stays_in_flight_until_its_thre
         pods.close()
 
 
+@pytest.mark.usefixtures("quick")
+async def test_calls_that_never_return_do_not_pile_up(tmp_path: Path) -> None:
+    server = Server(never)
+    async with server.running():
+        pods = pods_on(server, tmp_path)
+        calls = [pods.read("a", cached=False) for _ in range(12)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert len(server.heads) == 8
+        assert all(isinstance(answer, KubeUnavailable) for answer in answers)
+        await eventually(lambda: pods.in_flight == 0, "the threads return")
+        pods.close()
+
+
 async def test_a_refused_connection_is_said_in_a_line_without_the_token(tmp_path: Path) -> None:
     server = Server(never)
     async with server.running():
