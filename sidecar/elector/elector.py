@@ -85,7 +85,8 @@ class Elector:
         self._first_seen: tuple[float, float] | None = None  # since when, and when last
         self._stuck, self._ignored = False, tuple[str, ...]()
         self._leaving: asyncio.Task[None] | None = None
-        self._queue: tuple[float, int, Sequence[LockKey]] | None = None
+        self._queue: asyncio.Task[tuple[int, Sequence[LockKey]] | EtcdError] | None = None
+        self._queue_at = -NEVER
         session.listen(self._feed)
         metrics.watch(
             election,
@@ -134,10 +135,21 @@ class Elector:
     async def candidates(self) -> tuple[int, Sequence[LockKey]]:
         """The revision and the queue in order, read at most once a second. Raises ``EtcdError``."""
         now = self._clock.now()
-        if self._queue is None or now - self._queue[0] >= CANDIDATES_EVERY_SECONDS:
+        if self._queue is None or (self._queue.done() and now - self._queue_at >= CANDIDATES_EVERY_SECONDS):
+            self._queue_at = now
+            self._queue = self._tasks.create_task(self._read_queue(), name=f"candidates {self.election}")
+        answer = await asyncio.shield(self._queue)
+        if isinstance(answer, EtcdError):
+            raise answer
+        return answer
+
+    async def _read_queue(self) -> tuple[int, Sequence[LockKey]] | EtcdError:
+        """One read for all who ask at the same time; a failure is kept for as long as an answer would be."""
+        try:
             header, keys = await self._store.candidates(self.lock)
-            self._queue = (now, header.revision, in_order(self.lock, keys)[0])
-        return self._queue[1], self._queue[2]
+        except EtcdError as error:
+            return error
+        return header.revision, in_order(self.lock, keys)[0]
 
     async def still_mine(self) -> bool:
         """Whether a linearizable read shows my key with the revision by which I lead. Raises ``EtcdError``."""
