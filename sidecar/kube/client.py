@@ -1,17 +1,13 @@
 """The only speaker to Kubernetes: the client library's bare ``ApiClient``, each call in a thread of its own.
 
-``CoreV1Api`` and the models are not touched: they cost 22 MiB and half a second of CPU. A call in a thread cannot be
-cancelled, so it is bounded by timeouts of its own, and the thread is a daemon: it holds up neither another call nor the
-end of the process.
+``CoreV1Api`` and the models are not touched: they cost 22 MiB and half a second of CPU.
 """
 
-import asyncio
 import functools
 import json
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from sidecar.errors import (
@@ -25,6 +21,9 @@ from sidecar.errors import (
 from sidecar.kube.access import Access
 from sidecar.kube.ending import read_status
 from sidecar.kube.port import PodEvent, PodMeta, PodStatus
+from sidecar.kube.threads import Threads
+
+_T = TypeVar("_T")
 
 CALL_SECONDS = 5.0
 """Longest wait for an answer, connecting included."""
@@ -32,7 +31,7 @@ CALL_SECONDS = 5.0
 _GRACE_SECONDS = 1.0
 """What a thread may take longer than its timeouts (name lookup, a trickling answer) before its call counts as lost."""
 
-_THREADS_AT_MOST = 8
+_CALLS_AT_MOST = 8
 """Calls that never return (an answer that trickles for ever) must not pile up: beyond these none is sent."""
 
 _PARTIAL = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1,application/json"
@@ -50,23 +49,23 @@ class KubePods:
         self._host = access.configuration.host
         self._namespace = namespace
         self._component = component
-        self._threads = 0
+        self._threads = Threads("kube", _CALLS_AT_MOST)
 
     @property
     def in_flight(self) -> int:
         """Calls whose thread has not returned, waited for or not."""
-        return self._threads
+        return self._threads.in_flight
 
     async def read(self, name: str, *, cached: bool) -> PodMeta:
         headers = {"Accept": _PARTIAL.format(list="")}
         answer = await self._call("GET", self._pod(name), _cache(cached), headers, None, CALL_SECONDS)
-        return _metadata(answer["metadata"])
+        return _understood(_metadata, answer)
 
     async def select(self, selector: str, *, cached: bool) -> tuple[PodMeta, ...]:
         query = {"labelSelector": selector, **_cache(cached)}
         headers = {"Accept": _PARTIAL.format(list="List")}
         answer = await self._call("GET", self._path("pods"), query, headers, None, CALL_SECONDS)
-        return tuple(_metadata(item["metadata"]) for item in answer.get("items") or ())
+        return tuple(_understood(_metadata, item) for item in answer.get("items") or ())
 
     async def patch(
         self,
@@ -80,11 +79,11 @@ class KubePods:
         metadata = {"uid": uid, "resourceVersion": version, "labels": labels, "annotations": annotations}
         headers = {"Accept": _PARTIAL.format(list=""), "Content-Type": "application/merge-patch+json"}
         answer = await self._call("PATCH", self._pod(name), {}, headers, {"metadata": metadata}, CALL_SECONDS)
-        return _metadata(answer["metadata"])
+        return _understood(_metadata, answer)
 
     async def status(self, name: str, timeout_seconds: float) -> PodStatus:
         headers = {"Accept": "application/json"}
-        return read_status(await self._call("GET", self._pod(name), {}, headers, None, timeout_seconds))
+        return _understood(read_status, await self._call("GET", self._pod(name), {}, headers, None, timeout_seconds))
 
     async def announce(self, name: str, uid: str, event: PodEvent) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -166,40 +165,10 @@ class KubePods:
         return exchange()
 
     async def _in_thread(self, call: Callable[[], tuple[int, bytes]], timeout_seconds: float) -> tuple[int, bytes]:
-        if self._threads >= _THREADS_AT_MOST:
-            raise KubeUnavailable(f"the Kubernetes API: {self._threads} calls have not returned")
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[tuple[int, bytes]] = loop.create_future()
-
-        def settle(answer: tuple[int, bytes] | None, error: Exception | None) -> None:
-            self._threads -= 1
-            if done.done():
-                return
-            if answer is not None:
-                done.set_result(answer)
-            else:
-                done.set_exception(error or RuntimeError("no answer"))
-
-        def run() -> None:
-            answer, error = None, None
-            try:
-                answer = call()
-            except Exception as caught:  # handed over to whoever waits
-                error = caught
-            try:
-                loop.call_soon_threadsafe(settle, answer, error)
-            except RuntimeError:
-                return  # the loop has closed: nobody waits any more
-
-        self._threads += 1
-        threading.Thread(target=run, name="kube", daemon=True).start()
         try:
-            async with asyncio.timeout(timeout_seconds + _GRACE_SECONDS):
-                return await done
+            return await self._threads.run(call, timeout_seconds + _GRACE_SECONDS)
         except TimeoutError as error:
             raise KubeUnavailable("the Kubernetes API: no answer in time") from error
-        except KubeError:
-            raise
         except Exception as error:  # urllib3's, OpenSSL's and the operating system's
             raise KubeUnavailable(f"the Kubernetes API: {_root_of(error)}") from error
 
@@ -225,7 +194,15 @@ def _cache(cached: bool) -> dict[str, str]:
     return {"resourceVersion": "0"} if cached else {}
 
 
-def _metadata(metadata: Mapping[str, Any]) -> PodMeta:
+def _understood(read: Callable[[Mapping[str, Any]], _T], pod: Any) -> _T:
+    try:
+        return read(pod)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise KubeUnavailable(f"the Kubernetes API: a pod that is none: {error!r}") from error
+
+
+def _metadata(pod: Mapping[str, Any]) -> PodMeta:
+    metadata = pod["metadata"]
     return PodMeta(
         name=metadata["name"],
         uid=metadata["uid"],

@@ -174,13 +174,15 @@ async def test_a_busy_server_is_not_asked_again_by_the_library(status: int, tmp_
         pods.close()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null"])
-async def test_an_answer_that_is_no_object_is_no_answer(body: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"metadata": {}}', b'{"metadata": 1}'])
+async def test_an_answer_that_is_no_pod_is_no_answer(body: bytes, tmp_path: Path) -> None:
     server = Server(lambda _head, writer: reply(writer, 200, body))
     async with server.running():
         pods = pods_on(server, tmp_path)
         with pytest.raises(KubeUnavailable):
             await pods.read("a", cached=False)
+        with pytest.raises(KubeUnavailable):
+            await pods.status("a", 5)
         pods.close()
 
 
