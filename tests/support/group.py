@@ -43,6 +43,7 @@ class Group:
         flags: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         endpoints: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        ask_every_seconds: float = 0.01,
     ) -> None:
         self.cluster, self.lock, self.ttl_seconds = cluster, lock, ttl_seconds
         told = endpoints or cluster.endpoints
@@ -58,7 +59,7 @@ class Group:
             )
             for name in names
         ]
-        self.witness = Witness()
+        self.witness = Witness(ask_every_seconds)
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -89,10 +90,12 @@ class Group:
 
     # --- who leads
 
-    def settle(self, *, without: Sequence[SidecarProcess] = ()) -> SidecarProcess:
+    def settle(
+        self, *, without: Sequence[SidecarProcess] = (), patience_seconds: float = _PATIENCE_SECONDS
+    ) -> SidecarProcess:
         """Wait until one leads and the others, but for ``without``, wait and know it; the leader."""
         asked = [sidecar for sidecar in self.sidecars if sidecar not in without]
-        deadline, bodies = Deadline(_PATIENCE_SECONDS), list[dict[str, Any]]()
+        deadline, bodies = Deadline(patience_seconds), list[dict[str, Any]]()
         while deadline.goes_on():
             try:
                 bodies = [sidecar.leader()[1] for sidecar in asked]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import threading
 import time
 from typing import Self
@@ -82,11 +83,13 @@ class Witness:
         """Call just before a key or a lease is meddled with: assumption (b) does not hold for this leadership."""
         self._excuses.append(Excuse(token, boottime(), meddled=True))
 
-    def forget(self) -> None:
-        """Judge only what comes from now on: assumption (c) was broken, so tokens may be lower than before."""
+    def forget(self, before: float = math.inf) -> None:
+        """Judge only what arrived since then, by default what comes from now on.
+
+        That is for when assumption (c) was broken: tokens may be lower than before.
+        """
         for notes in self._answers.values():
-            notes.clear()
-        self._excuses.clear()
+            notes[:] = [answer for answer in notes if answer.received_at >= before]
 
     def check(self) -> None:
         """Raises ``AssertionError`` when the notes prove a violation, or when there are no notes."""
