@@ -15,8 +15,13 @@ class Found:
     problem: str = ""
 
 
-def explore(laws: Laws, start: World, *, liveness: bool) -> Found:
-    """Breadth first, so that a trace is a shortest one. ``liveness``: the label becomes right wherever faults end."""
+def explore(laws: Laws, start: World, *, fair: bool) -> Found:
+    """Every world, breadth first, so that a trace is a shortest one.
+
+    Also looked for: a world from which, with no further faults, the label need not become right, whatever is slow or
+    fast. ``fair``: nobody is passed over for ever (a leader that waits for another sidecar to put its pod right tries
+    again and again); then it is enough that each world has a way that leads there.
+    """
     numbers = {start: 0}
     came_from: list[tuple[int, str]] = [(-1, "")]
     onward: list[tuple[int, ...]] = []
@@ -37,20 +42,18 @@ def explore(laws: Laws, start: World, *, liveness: bool) -> Found:
                     free.add(number)
         except Violation as violation:
             return Found(len(came_from), _trace(came_from, here), str(violation))
-        if liveness:
-            onward.append(tuple(free))
-            settled.append(is_settled(world))
-    if liveness:
-        stuck = _never_settles(onward, settled)
-        if stuck is not None:
-            return Found(len(came_from), _trace(came_from, stuck), "from here the label need not become right")
+        onward.append(tuple(free))
+        settled.append(is_settled(world))
+    stuck = _never_settles(onward, settled, fair=fair)
+    if stuck is not None:
+        return Found(len(came_from), _trace(came_from, stuck), "from here the label need not become right")
     return Found(len(came_from))
 
 
-def _never_settles(onward: list[tuple[int, ...]], settled: list[bool]) -> int | None:
-    """A world from which, without further faults, some way goes on for ever or ends without the label being right."""
+def _never_settles(onward: list[tuple[int, ...]], settled: list[bool], *, fair: bool) -> int | None:
+    """A world from which some way (``fair``: every way) goes on for ever or ends without the label being right."""
     before: list[list[int]] = [[] for _ in onward]
-    left = [len(numbers) for numbers in onward]
+    left = [1 if fair else len(numbers) for numbers in onward]
     for here, numbers in enumerate(onward):
         for there in numbers:
             before[there].append(here)

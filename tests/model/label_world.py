@@ -9,6 +9,7 @@ Versions are names without order, as for the production code: a write takes the 
 """
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
@@ -39,9 +40,11 @@ from sidecar.election.label import (
 from sidecar.election.label_scheme import (
     ANNOTATION_SUFFIX,
     LEADING,
+    ExtraLabel,
     Pod,
     Role,
     Scheme,
+    bears_lead,
     own_changes,
     read_pod,
     strip_changes,
@@ -49,7 +52,8 @@ from sidecar.election.label_scheme import (
 
 Write = WriteOwn | Strip
 
-SCHEME = Scheme("leader-sidecar/e", None)
+PLAIN = Scheme("leader-sidecar/e", None)
+WITH_ROLE = Scheme("leader-sidecar/e", ExtraLabel("role", "primary", "replica"))
 NAMES = "abcd"
 
 
@@ -119,20 +123,22 @@ class Laws:
 
     native: bool = False
     policy: bool = True
+    scheme: Scheme = PLAIN
     skip_electing: bool = False
     ignore_versions: bool = False
 
     @property
     def rules(self) -> Rules:
-        return Rules(SCHEME, self.native)
+        return Rules(self.scheme, self.native)
 
 
-def first_world(sidecars: int, budget: Budget, *, labelled: bool) -> World:
+def first_world(scheme: Scheme, sidecars: int, budget: Budget, *, labelled: bool) -> World:
     """New pods; ``labelled``: their sidecars have found them, and put ``follower`` on them."""
     pods = [_pod(name, uid=f"{name}0") for name in NAMES[:sidecars]]
     known = [Known(pod.uid) for pod in pods]
     if labelled:
-        pods = [replace(pod, role=Role.FOLLOWER) for pod in pods]
+        extra = scheme.extra.follower if scheme.extra else ""
+        pods = [replace(pod, role=Role.FOLLOWER, extra=extra) for pod in pods]
         known = [replace(before, own=pod, starting=False) for before, pod in zip(known, pods, strict=True)]
     return World(tuple(pods), tuple(Sidecar(each, None, True) for each in known), frozenset(), -1, 0, 0, budget)
 
@@ -204,7 +210,7 @@ def _carry_out(laws: Laws, world: World, index: int, known: Known, step: Step) -
             pod = world.pods[index]
             yield Move(f"{name} reads its pod", _knows(world, index, learned_own(known, step, pod)), False)
         case ListPeers():
-            pods = tuple(pod for pod in world.pods if pod.role in LEADING)
+            pods = tuple(pod for pod in world.pods if bears_lead(laws.scheme, pod))
             after = learned_peers(laws.rules, known, step, pods)
             yield Move(f"{name} lists {[pod.name for pod in pods]}", _knows(world, index, after), False)
             if step.cached:
@@ -283,52 +289,62 @@ def _accept(laws: Laws, world: World, sender: int, write: Write) -> tuple[World,
         return world, Failure.CONFLICT
     if pod.uid != write.pod.uid:
         return world, Failure.GONE
-    new = _patched(pod, write)
-    if laws.policy and not _policy_allows(pod, new, itself=index == sender and pod.uid == write.pod.uid):
+    new = _patched(laws.scheme, pod, write)
+    if laws.policy and not _policy_allows(laws.scheme, pod, new, itself=index == sender and pod.uid == write.pod.uid):
         return world, Failure.REFUSED
     if new == pod:
         return world, pod
     new = replace(new, version=_fresh(world, pod.name))
-    if new.role == Role.LEADER:
-        _hold_to_promise(world, index)
+    if new.role == Role.LEADER or (laws.scheme.extra and new.extra == laws.scheme.extra.leader):
+        _hold_to_promise(laws.scheme, world, index)
     return _placed(world, index, new, world.budget), new
 
 
-def _hold_to_promise(world: World, winner: int) -> None:
+def _hold_to_promise(scheme: Scheme, world: World, winner: int) -> None:
     for index, pod in enumerate(world.pods):
-        if index != winner and pod.role == Role.LEADER and not pod.terminating:
+        leads = pod.role == Role.LEADER or (scheme.extra is not None and pod.extra == scheme.extra.leader)
+        if index != winner and leads and not pod.terminating:
             raise Violation(f"{NAMES[winner]} becomes leader while {pod.name} bears the label")
 
 
-def _policy_allows(before: Pod, after: Pod, *, itself: bool) -> bool:
-    """The admission policy, as far as one label goes."""
-    if not itself and (after.role != Role.FOLLOWER or (after.role != before.role and before.role not in LEADING)):
-        return False
-    if not itself and after.token != before.token and after.role == before.role:
-        return False
-    if itself and after.role not in LEADING:
+def _policy_allows(scheme: Scheme, before: Pod, after: Pod, *, itself: bool) -> bool:
+    """The admission policy: each label with its token."""
+    fixed = _label_allowed((before.role, before.token), (after.role, after.token), LEADING, itself=itself)
+    if scheme.extra is None:
+        return fixed
+    extra0, extra1 = (before.extra, before.extra_token), (after.extra, after.extra_token)
+    return fixed and _label_allowed(extra0, extra1, {scheme.extra.leader}, itself=itself)
+
+
+def _label_allowed(before: tuple[str, int], after: tuple[str, int], leads: AbstractSet[str], *, itself: bool) -> bool:
+    if before == after:
         return True
-    return after.token >= max(before.token, 1)
+    if not itself and (before[0] == after[0] or before[0] not in leads or after[0] in leads):
+        return False
+    if itself and after[0] not in leads:
+        return True
+    return after[1] >= max(before[1], 1)
 
 
 @cache
-def _patched(pod: Pod, write: Write) -> Pod:
+def _patched(scheme: Scheme, pod: Pod, write: Write) -> Pod:
     if isinstance(write, Strip):
-        changes = strip_changes(SCHEME, write.pod, write.token)
+        changes = strip_changes(scheme, write.pod, write.token)
     else:
-        changes = own_changes(SCHEME, write.role, write.token)
-    notes = {SCHEME.key + ANNOTATION_SUFFIX: str(pod.token)} if pod.token else {}
+        changes = own_changes(scheme, write.role, write.token)
+    extra = scheme.extra.key if scheme.extra else "none"
+    tokens = {scheme.key: pod.token, extra: pod.extra_token}
+    notes = {key + ANNOTATION_SUFFIX: str(token) for key, token in tokens.items() if token}
     for key, value in changes.annotations.items():
         notes.pop(key, None)
         if value is not None:
             notes[key] = value
-    labels = {SCHEME.key: pod.role, **changes.labels}
     return read_pod(
-        SCHEME,
+        scheme,
         name=pod.name,
         uid=pod.uid,
         version=pod.version,
-        labels=labels,
+        labels={scheme.key: pod.role, extra: pod.extra, **changes.labels},
         annotations=notes,
         terminating=pod.terminating,
     )

@@ -6,11 +6,11 @@ And its counterpart: from every world that can come about, once nothing more goe
 import pytest
 
 from tests.model.label_search import Found, explore
-from tests.model.label_world import Budget, Laws, first_world
+from tests.model.label_world import WITH_ROLE, Budget, Laws, first_world
 
 
 def search(leaders: int, budget: Budget, *, labelled: bool = False, laws: Laws = Laws()) -> Found:  # noqa: B008 frozen
-    found = explore(laws, first_world(leaders, budget, labelled=labelled), liveness=True)
+    found = explore(laws, first_world(laws.scheme, leaders, budget, labelled=labelled), fair=bool(budget.rollbacks))
     print(f"{found.states} states: {leaders} leaders, {budget}, {laws}")  # noqa: T201 the issue asks for the number
     for number, move in enumerate(found.trace, 1):
         print(f"{number:3} {move}")  # noqa: T201
@@ -30,7 +30,8 @@ def search(leaders: int, budget: Budget, *, labelled: bool = False, laws: Laws =
         pytest.param(Budget(2, endings=1), False, Laws(), id="a pod ends"),
         pytest.param(Budget(2, endings=1), False, Laws(native=True), id="a pod ends, native form"),
         pytest.param(Budget(2, rebirths=1), False, Laws(), id="a pod is replaced by one of its name"),
-        pytest.param(Budget(2, rollbacks=1), False, Laws(), id="etcd goes back"),
+        pytest.param(Budget(3, rollbacks=1), True, Laws(), id="etcd goes back"),
+        pytest.param(Budget(2, lost=1), True, Laws(scheme=WITH_ROLE), id="the user's label, and a write is lost"),
     ],
 )
 def test_two_leaders_never_both_bear_the_label_and_it_becomes_right(
@@ -47,6 +48,7 @@ def test_two_leaders_never_both_bear_the_label_and_it_becomes_right(
     ("leaders", "budget", "laws"),
     [
         pytest.param(3, Budget(3, lost=1), Laws(), id="three leaders and a lost write"),
+        pytest.param(2, Budget(3, rollbacks=1), Laws(scheme=WITH_ROLE), id="the user's label, and etcd goes back"),
         pytest.param(3, Budget(3, endings=1), Laws(native=True), id="three leaders and an ending pod, native form"),
         pytest.param(2, Budget(2, lost=2), Laws(policy=False), id="two lost writes, without the policy"),
         pytest.param(2, Budget(2, lost=1, deaths=1, news=1), Laws(), id="a lost write, a death and kubelet"),
