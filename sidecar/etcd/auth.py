@@ -8,7 +8,7 @@ from typing import Any
 import grpc.aio
 
 from sidecar.clock import Clock
-from sidecar.errors import AuthenticationFailed, EtcdUnavailable
+from sidecar.errors import AuthenticationFailed, EtcdUnavailable, SidecarError
 from sidecar.etcd.connections import Connections
 from sidecar.etcd.failures import Remedy, classify
 from sidecar.etcd.protocol import rpc
@@ -16,7 +16,7 @@ from sidecar.etcd.settings import EtcdSettings
 
 log = logging.getLogger(__name__)
 
-_SLOWEST_SECONDS = 3.0
+_SLOWEST_SECONDS = 2.0
 """etcd hashes passwords on purpose slowly, and a crowd that comes at once is served one by one."""
 
 
@@ -84,9 +84,12 @@ class Tokens:
         self._token, self._known = answer.token, True
 
     def _current_password(self) -> str:
-        if callable(self._password):
+        if not callable(self._password):
+            return self._password or ""
+        try:
             return self._password()
-        return self._password or ""
+        except (SidecarError, OSError, ValueError) as error:
+            raise AuthenticationFailed(f"the password cannot be read: {error}") from error
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

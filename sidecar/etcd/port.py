@@ -58,7 +58,10 @@ class LockStore(Protocol):
         """Read one key."""
 
     async def release(self, name: str, create_revision: int) -> bool:
-        """Delete the key if its create revision is this one. False: it was not there any more, or another's."""
+        """Delete the key if its create revision is this one. False: it was not there any more, or another's.
+
+        A full etcd (NOSPACE) older than 3.4.20 or 3.5.7 refuses it; giving the lease back works always.
+        """
 
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
         """All keys below the lock, candidates or not, in create-revision order."""

@@ -1,5 +1,6 @@
 """The lock store on real etcd: section 2's requests, each one attempt, each answer held against the history seen."""
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -85,11 +86,12 @@ class EtcdStore:
 
     async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
         with self._counting():
-            header, queue = await self._read(keys.below(lock, limit=keys.SHORT_QUEUE))
-            if queue.more and (view := await self._glance(lock, mine, revision)) is not None:
+            ends = asyncio.get_running_loop().time() + self._attempt_seconds
+            header, queue = await self._read(keys.below(lock, limit=keys.SHORT_QUEUE), ends)
+            if queue.more and (view := await self._glance(lock, mine, revision, ends)) is not None:
                 return view
             if queue.more:
-                header, queue = await self._read(keys.below(lock))
+                header, queue = await self._read(keys.below(lock), ends)
         return _view(lock, header, keys.keys_below(lock, queue.kvs), mine, revision)
 
     async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
@@ -154,32 +156,35 @@ class EtcdStore:
         finally:
             await stream.close()
 
-    async def _glance(self, lock: str, mine: str, revision: int | None) -> QueueView | None:
+    async def _glance(self, lock: str, mine: str, revision: int | None, ends: float) -> QueueView | None:
         """A long queue's ends and mine, at one revision; None where a key that no candidate can have is in the way."""
         ranges = [keys.below(lock, limit=1), keys.one_key(mine)]
         if revision is not None and revision > 1:
             ranges.append(keys.below(lock, descending=True, limit=1, up_to_revision=revision - 1))
-        header, body = await self._transact(keys.reading(*ranges))
+        header, body = await self._transact(keys.reading(*ranges), ends)
         queue, own, *before = [response.response_range for response in body.responses]
         first, ahead = _first(lock, queue), _first(lock, before[0]) if before else None
         if any(key is not None and lease_hex(lock, key.name) is None for key in (first, ahead)):
             return None
         return QueueView(header, first, _own(mine, own), ahead, queue.count)
 
-    async def _transact(self, request: Any) -> tuple[Header, Any]:
-        answer = await self._ask(lambda etcd: etcd.kv.Txn, request)
+    async def _transact(self, request: Any, ends: float | None = None) -> tuple[Header, Any]:
+        answer = await self._ask(lambda etcd: etcd.kv.Txn, request, ends)
         return await self._admit(answer, linearizable=True), answer.body
 
-    async def _read(self, request: Any) -> tuple[Header, Any]:
-        answer = await self._ask(lambda etcd: etcd.kv.Range, request)
+    async def _read(self, request: Any, ends: float | None = None) -> tuple[Header, Any]:
+        answer = await self._ask(lambda etcd: etcd.kv.Range, request, ends)
         return await self._admit(answer, linearizable=True), answer.body
 
-    async def _ask(self, method: Callable[[Connection], Any], request: Any) -> _Answer:
+    async def _ask(self, method: Callable[[Connection], Any], request: Any, ends: float | None = None) -> _Answer:
+        """One attempt, which ends with the loop's time ``ends`` where several share one deadline."""
+
         async def act(connection: Connection, metadata: Metadata) -> _Answer:
             at_send, sent_at = self._history, self._clock.now()
             return _Answer(await method(connection)(request, metadata=metadata), at_send, sent_at)
 
-        return await self._attempts.run(act, self._attempt_seconds)
+        left = self._attempt_seconds if ends is None else max(0.0, ends - asyncio.get_running_loop().time())
+        return await self._attempts.run(act, left)
 
     async def _admit(self, answer: _Answer, *, linearizable: bool) -> Header:
         header = keys.header_of(answer.body.header)

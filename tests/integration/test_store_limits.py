@@ -26,7 +26,7 @@ def fill(etcd: Cluster) -> None:
 async def test_a_full_etcd_refuses_claims_and_grants_but_renews_reads_and_releases(
     tmp_path: Path, etcd_programs: Programs, open_store: Opener
 ) -> None:
-    """Before 3.5.2 it refuses every transaction, guarded deletes too; giving the lease back works always."""
+    """Before 3.5.7 it refuses every transaction, guarded deletes too; giving the lease back works always."""
     full = Cluster(tmp_path / "full", programs=etcd_programs, flags=("--quota-backend-bytes", "2000000"))
     with running(full):
         store = open_store(EtcdSettings(full.endpoints, ATTEMPT_SECONDS))
