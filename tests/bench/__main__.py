@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import crash, handover, idle, imports, labelled, report, startup
-from tests.support.etcd import Cluster, Programs, distro_programs, running
-from tests.support.tools import ToolMissing, etcd_binary, etcdctl_binary, etcdutl_binary
+from tests.support.etcd import Cluster, running
+from tests.support.tools import ToolMissing, etcd_programs
 
 PARTS = ("handover", "crash", "startup", "idle", "imports")
 
@@ -24,7 +24,7 @@ class Bench:
 
     def __init__(self, chosen: argparse.Namespace, folder: Path) -> None:
         self._chosen, self._folder = chosen, folder
-        self._programs = _programs(chosen.etcd)
+        self._programs = etcd_programs(chosen.etcd)
 
     def handover(self) -> tuple[str, Any]:
         with self._etcd("handover") as etcd:
@@ -61,12 +61,6 @@ class Bench:
     def _etcd(self, name: str) -> Iterator[Cluster]:
         with running(Cluster(self._folder / name, programs=self._programs)) as cluster:
             yield cluster
-
-
-def _programs(version: str) -> Programs:
-    if version == "3.5":
-        return distro_programs()
-    return Programs(etcd_binary(version), etcdctl_binary(version), etcdutl_binary(version))
 
 
 def main() -> int:

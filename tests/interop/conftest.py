@@ -8,7 +8,7 @@ import pytest
 from tests.interop.candidates import TTL_SECONDS, Candidate, Etcdctl, GoProgram, Sidecar
 from tests.support.etcd import Cluster, running
 from tests.support.sidecar import SidecarProcess
-from tests.support.tools import interop_binary
+from tests.support.tools import etcd_programs, interop_binary
 
 SIDECAR = "sidecar"
 FOREIGN = [
@@ -23,10 +23,11 @@ MakeCandidate = Callable[[str, str], Candidate]
 """From a kind and a name; the candidate has not joined yet, and ends with the test."""
 
 
-@pytest.fixture(scope="session")
-def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A fresh one-member etcd."""
-    with running(Cluster(tmp_path_factory.mktemp("etcd"))) as cluster:
+@pytest.fixture(scope="session", params=["3.5", pytest.param("3.7", marks=pytest.mark.tools)])
+def etcd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A fresh one-member etcd, the oldest and the newest at hand; its etcdctl is the foreigner."""
+    programs = etcd_programs(request.param)
+    with running(Cluster(tmp_path_factory.mktemp("etcd"), programs=programs)) as cluster:
         yield cluster
 
 

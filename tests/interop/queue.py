@@ -28,7 +28,7 @@ def read_queue(etcd: Cluster, lock: str) -> list[Place]:
 
 def wait_for_queue(etcd: Cluster, lock: str, length: int) -> list[Place]:
     """Return once the queue has that many candidates."""
-    deadline, seen = Deadline(60), list[Place]()
+    deadline, seen = Deadline(60, poll_seconds=0.1), list[Place]()
     while deadline.goes_on():
         seen = read_queue(etcd, lock)
         if len(seen) == length:

@@ -41,7 +41,7 @@ def test_the_lock_goes_round_in_the_order_of_joining(
     foreign: str, sidecar_is_first: bool, make: MakeCandidate, etcd: Cluster, lock: str
 ) -> None:
     kinds = [SIDECAR, foreign] if sidecar_is_first else [foreign, SIDECAR]
-    queue = [make(kind, f"{kind.replace(' ', '-')}-{turn}") for turn in (1, 2) for kind in kinds]
+    queue = [make(kind, f"{place}-{kind.replace(' ', '-')}") for place, kind in enumerate([*kinds, kinds[0]], start=1)]
     join_in_order(etcd, lock, queue)
     while queue:
         holder, *waiting = queue
@@ -87,44 +87,27 @@ def test_a_sidecar_that_resigns_rejoins_behind_the_foreigner(
 
 
 @every_foreigner
-def test_a_sidecar_names_the_foreigner_that_leads(foreign: str, make: MakeCandidate, etcd: Cluster, lock: str) -> None:
-    """By its key's value; a mutex writes none, and is shown by its lease id."""
-    other, sidecar = make(foreign, "other"), make(SIDECAR, "sidecar")
-    assert isinstance(sidecar, Sidecar)
-    join_in_order(etcd, lock, [other, sidecar])
-    lease_id = read_queue(etcd, lock)[0].key.removeprefix(f"{lock}/")
-    shown = other.name if other.names_itself else lease_id
-    body = sidecar.process.wait_until_it_knows(shown)
-    assert body["leader_id"] == lease_id
-    assert (body["is_leader"], body["token"]) == (False, None)
-
-
-@every_foreigner
-def test_the_queue_is_shown_with_foreigners_in_it(foreign: str, make: MakeCandidate, etcd: Cluster, lock: str) -> None:
-    sidecar, other, last = make(SIDECAR, "sidecar"), make(foreign, "other"), make(SIDECAR, "last")
-    assert isinstance(last, Sidecar)
-    join_in_order(etcd, lock, [sidecar, other, last])
-    status, body = last.process.ask("/candidates")
-    assert status == 200
-    places = read_queue(etcd, lock)
-    assert [(c["id"], c["token"], c["position"]) for c in body["candidates"]] == [
-        (place.key.removeprefix(f"{lock}/"), place.create_revision, position)
-        for position, place in enumerate(places, start=1)
-    ]
-    assert [c["name"] for c in body["candidates"]] == [
-        "sidecar",
-        other.name if other.names_itself else body["candidates"][1]["id"],
-        "last",
-    ]
-
-
-@every_foreigner
-def test_all_keys_are_named_after_the_lease_they_hang_on(
+def test_sidecars_show_the_foreigner_that_leads_and_the_queue_behind_it(
     foreign: str, make: MakeCandidate, etcd: Cluster, lock: str
 ) -> None:
-    """As Go writes it: lowercase hex without padding."""
-    join_in_order(etcd, lock, [make(foreign, "foreigner"), make(SIDECAR, "sidecar")])
-    foreigners, sidecars = read_queue(etcd, lock)
-    assert foreigners.key == f"{lock}/{foreigners.lease_id:x}"
-    assert sidecars.key == f"{lock}/{sidecars.lease_id:x}"
-    assert sidecars.value == "sidecar"
+    """By its key's value; a mutex writes none, and is shown by its lease id."""
+    other, sidecar, last = make(foreign, "other"), make(SIDECAR, "sidecar"), make(SIDECAR, "last")
+    assert isinstance(last, Sidecar)
+    join_in_order(etcd, lock, [other, sidecar, last])
+    places = read_queue(etcd, lock)
+    # as Go writes it: lowercase hex without padding
+    assert [place.key for place in places] == [f"{lock}/{place.lease_id:x}" for place in places]
+    assert [place.value for place in places] == [other.name if other.names_itself else "", "sidecar", "last"]
+    lease_ids = [f"{place.lease_id:x}" for place in places]
+    shown = other.name if other.names_itself else lease_ids[0]
+
+    body = last.process.wait_until_it_knows(shown)
+    assert (body["leader_id"], body["is_leader"], body["token"]) == (lease_ids[0], False, None)
+    status, body = last.process.ask("/candidates")
+    assert status == 200
+    assert [(each["name"], each["id"], each["position"], each["token"]) for each in body["candidates"]] == [
+        (name, lease_id, position, place.create_revision)
+        for position, (name, lease_id, place) in enumerate(
+            zip([shown, "sidecar", "last"], lease_ids, places, strict=True), start=1
+        )
+    ]

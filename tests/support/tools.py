@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.support.etcd import Programs, distro_programs
 from tests.tools.catalogue import MODULES, built_folder
 
 
@@ -28,6 +29,13 @@ def etcdctl_binary(version: str) -> Path:
 
 def etcdutl_binary(version: str) -> Path:
     return tool(f"etcd-{version}", "etcdutl")
+
+
+def etcd_programs(version: str) -> Programs:
+    """All programs of one version: "3.5" is the packaged 3.5.1, "3.6" and "3.7" are built."""
+    if version == "3.5":
+        return distro_programs()
+    return Programs(etcd_binary(version), etcdctl_binary(version), etcdutl_binary(version))
 
 
 def kube_apiserver_binary() -> Path:
