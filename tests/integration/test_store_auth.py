@@ -16,7 +16,7 @@ from tests.support.stores import CALLS_AND_WATCH, answered, is_lost, joined, wat
 pytestmark = pytest.mark.slow
 
 ALICE = Account("alice", "correct horse")
-ATTEMPT_SECONDS = 1.0
+ATTEMPT_SECONDS = 3.0
 TOKEN_SECONDS = 5
 FLAGS = ("--auth-token-ttl", str(TOKEN_SECONDS), "--bcrypt-cost", "4")
 KEY_CALLS = [call for call in CALLS_AND_WATCH if call not in ("grant", "renew", "watch")]

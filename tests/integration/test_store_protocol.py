@@ -18,7 +18,10 @@ from tests.support.stores import CALLS_AND_WATCH, becomes_true
 
 LEASE = 0xABC
 MINE = LockKey(f"/lock/{LEASE:x}", 100, 100, LEASE, "a")
-ATTEMPT_SECONDS = 0.4
+ATTEMPT_SECONDS = 20.0
+"""Far more than an answer takes, so that only what is meant to end by a deadline does."""
+
+SHORT_ATTEMPT_SECONDS = 1.0
 FIRST_TOKEN = "token-1"  # noqa: S105 (a test's)
 
 METHODS = {
@@ -49,9 +52,11 @@ def server(servers: list[ScriptedEtcd]) -> ScriptedEtcd:
     return servers[0]
 
 
-def opened(open_store: Opener, *servers: ScriptedEtcd, user: str | None = None) -> EtcdStore:
+def opened(
+    open_store: Opener, *servers: ScriptedEtcd, user: str | None = None, attempt_seconds: float = ATTEMPT_SECONDS
+) -> EtcdStore:
     endpoints = tuple(server.url for server in servers)
-    return open_store(EtcdSettings(endpoints, ATTEMPT_SECONDS, user=user, password="secret"))  # noqa: S106 (a test's)
+    return open_store(EtcdSettings(endpoints, attempt_seconds, user=user, password="secret"))  # noqa: S106 (a test's)
 
 
 @pytest.mark.parametrize("call", CALLS_AND_WATCH)
@@ -78,17 +83,20 @@ async def test_one_request_at_a_time_is_out_on_a_stream(server: ScriptedEtcd, op
     crowded = []
 
     async def slow(requests: AsyncIterator[Any], _: Any) -> AsyncIterator[Any]:
-        coming = asyncio.create_task(anext(requests))
-        while True:
-            request = await coming
-            coming = asyncio.create_task(anext(requests))
-            await asyncio.sleep(0.05)  # time for another request to slip in
-            crowded.append(coming.done())
-            yield rpc.LeaseKeepAliveResponse(header=server.header(), ID=request.ID, TTL=30)
+        coming: asyncio.Future[Any] = asyncio.ensure_future(anext(requests))
+        try:
+            while True:
+                request = await coming
+                coming = asyncio.ensure_future(anext(requests))
+                await asyncio.sleep(0.05)  # time for another request to slip in
+                crowded.append(coming.done())
+                yield rpc.LeaseKeepAliveResponse(header=server.header(), ID=request.ID, TTL=30)
+        finally:
+            coming.cancel()
 
     server.scripts["LeaseKeepAlive"] = slow
     store = opened(open_store, server)
-    await asyncio.gather(*(store.renew(LEASE, 10) for _ in range(3)))
+    await asyncio.gather(*(store.renew(LEASE, ATTEMPT_SECONDS) for _ in range(3)))
     assert crowded == [False, False, False]
 
 
@@ -111,7 +119,7 @@ async def test_an_answer_that_comes_after_its_deadline_never_counts(server: Scri
     server.scripts["LeaseKeepAlive"] = answers
     store = opened(open_store, server)
     with pytest.raises(EtcdUnavailable, match="no answer within"):
-        await store.renew(LEASE, ATTEMPT_SECONDS)
+        await store.renew(LEASE, SHORT_ATTEMPT_SECONDS)
     await asyncio.wait_for(cancelled.wait(), 10)
     late.set()
     assert (await store.renew(LEASE, ATTEMPT_SECONDS)).ttl_seconds == 30
@@ -131,12 +139,12 @@ async def test_a_renewal_that_was_cancelled_leaves_no_answer_behind(server: Scri
 
     server.scripts["LeaseKeepAlive"] = answers
     store = opened(open_store, server)
-    renewing = asyncio.create_task(store.renew(LEASE, 10))
+    renewing = asyncio.create_task(store.renew(LEASE, ATTEMPT_SECONDS))
     await asyncio.wait_for(held.wait(), 10)
     renewing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await renewing
-    assert (await store.renew(LEASE, 10)).ttl_seconds == 30
+    assert (await store.renew(LEASE, ATTEMPT_SECONDS)).ttl_seconds == 30
 
 
 async def test_an_answer_for_another_lease_counts_for_nothing(server: ScriptedEtcd, open_store: Opener) -> None:
@@ -158,7 +166,7 @@ async def test_a_new_token_means_a_new_stream(server: ScriptedEtcd, open_store: 
 
     server.scripts["LeaseKeepAlive"] = answers
     store = opened(open_store, server, user="alice")
-    assert (await store.renew(LEASE, 10)).ttl_seconds == 30
+    assert (await store.renew(LEASE, ATTEMPT_SECONDS)).ttl_seconds == 30
     assert [metadata["token"] for metadata in server.seen("LeaseKeepAlive")] == [FIRST_TOKEN, "token-2"]
 
 
@@ -239,13 +247,35 @@ async def test_a_call_in_flight_on_an_endpoint_that_another_call_left_may_still_
         return rpc.RangeResponse(header=servers[0].header())
 
     servers[0].scripts = {"Range": slow, "Txn": refusal(Code.UNAVAILABLE, "etcdserver: no leader")}
-    store = open_store(EtcdSettings(tuple(server.url for server in servers), 10))
+    store = opened(open_store, *servers)
     reading = asyncio.create_task(store.confirm(MINE.name))
     await asyncio.wait_for(asked.wait(), 10)
     await store.claim("/lock", LEASE, "a", with_queue=False)
     go.set()
     await reading
     assert servers[1].seen("Range") == []
+
+
+async def test_two_calls_that_fail_on_one_endpoint_move_on_once(
+    servers: list[ScriptedEtcd], open_store: Opener
+) -> None:
+    """Else they would send one another round the circle, back to where they failed."""
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def refuse_late(request: Any, context: Any) -> None:
+        asked.set()
+        await go.wait()
+        await refusal(Code.UNAVAILABLE, "etcdserver: no leader")(request, context)
+
+    servers[0].scripts = {"Range": refuse_late, "Txn": refusal(Code.UNAVAILABLE, "etcdserver: no leader")}
+    store = opened(open_store, *servers)
+    reading = asyncio.create_task(store.confirm(MINE.name))
+    await asyncio.wait_for(asked.wait(), 10)
+    await store.claim("/lock", LEASE, "a", with_queue=False)
+    go.set()
+    await reading
+    await store.claim("/lock", LEASE, "a", with_queue=False)
+    assert [len(server.seen("Txn")) for server in servers] == [1, 2]
 
 
 # history --------------------------------------------------------------------------------------------------------------
@@ -260,7 +290,7 @@ async def test_answers_that_overtake_one_another_are_no_alarm(server: ScriptedEt
         return rpc.RangeResponse(header=server.header(100))
 
     server.scripts["Range"] = slow
-    store = open_store(EtcdSettings((server.url,), 10))
+    store = opened(open_store, server)
     reading = asyncio.create_task(store.confirm(MINE.name))
     await asyncio.wait_for(asked.wait(), 10)
     server.revision = 105
@@ -291,7 +321,7 @@ async def test_an_answer_out_of_the_old_history_counts_for_nothing_in_the_new(
         await go.wait()
         return rpc.RangeResponse(header=server.header(110))
 
-    store = open_store(EtcdSettings((server.url,), 10))
+    store = opened(open_store, server)
     await store.claim("/lock", LEASE, "a", with_queue=False)
     server.scripts["Range"] = slow
     reading = asyncio.create_task(store.confirm(MINE.name))
@@ -375,7 +405,7 @@ async def test_a_watch_that_is_never_confirmed_is_lost(server: ScriptedEtcd, ope
 
     server.scripts["Watch"] = answers
     with pytest.raises(WatchLost, match="no answer within"):
-        await anext(opened(open_store, server).watch(MINE.name, 1))
+        await anext(opened(open_store, server, attempt_seconds=SHORT_ATTEMPT_SECONDS).watch(MINE.name, 1))
 
 
 async def test_a_watch_whose_stream_ends_is_lost(server: ScriptedEtcd, open_store: Opener) -> None:

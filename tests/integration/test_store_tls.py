@@ -14,7 +14,7 @@ from tests.support.certs import Authority
 from tests.support.etcd import Cluster, Programs, ServerTls, running
 from tests.support.stores import CALLS_AND_WATCH, answered, becomes_true, is_lost, joined, watched
 
-ATTEMPT_SECONDS = 1.0
+ATTEMPT_SECONDS = 5.0
 
 Start = Callable[..., Cluster]
 

@@ -22,7 +22,7 @@ _serial = itertools.count(1)
 class EtcdHarness:
     """See ``StoreHarness``. Call ``close`` at the end of the test; the cluster goes on for the next."""
 
-    attempt_seconds = 0.8
+    attempt_seconds = 1.5
     smallest_ttl_seconds = 1
 
     def __init__(self, cluster: Cluster) -> None:

@@ -98,7 +98,8 @@ class ScriptedEtcd:
     ) -> None:
         async def answers(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             self._record(method, context)
-            async for answer in self.scripts.get(method, usual)(requests, context):
+            script: Callable[[Any, Any], AsyncIterator[Any]] = self.scripts.get(method, usual)
+            async for answer in script(requests, context):
                 yield answer
 
         handler = grpc.stream_stream_rpc_method_handler(answers, kind.FromString, _serialized)

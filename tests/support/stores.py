@@ -28,7 +28,7 @@ async def _watched(store: LockStore, mine: LockKey) -> KeyEvent:
 
 CALLS: dict[str, Callable[[LockStore, LockKey], Awaitable[object]]] = {
     "grant": lambda store, mine: store.grant(TTL),
-    "renew": lambda store, mine: store.renew(mine.lease_id, 0.8),
+    "renew": lambda store, mine: store.renew(mine.lease_id, 5.0),
     "revoke": lambda store, mine: store.revoke(mine.lease_id),
     "claim": lambda store, mine: store.claim(lock_of(mine), mine.lease_id, "a", with_queue=True),
     "look": lambda store, mine: store.look(lock_of(mine), mine.name, mine.create_revision),
