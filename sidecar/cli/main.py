@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import click
 
+from sidecar.cli.check import check
 from sidecar.cli.demo.command import demo
 from sidecar.cli.resign import resign
 from sidecar.cli.run import run
@@ -24,6 +25,7 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(demo)
 cli.add_command(resign)
+cli.add_command(check)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
