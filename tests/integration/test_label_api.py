@@ -12,23 +12,16 @@ from sidecar.election.label_scheme import Role, Scheme, own_changes
 from sidecar.election.verdict import Reason, State, Transition
 from sidecar.errors import KubeConflict, KubeForbidden, KubeUnauthorized, PodGone
 from sidecar.kube.ending import workload_has_ended
-from tests.support.kube import Api, MockedApi, RealApi, eventually
+from tests.support.kube import APIS, Api, MockedApi, api_named, eventually
 from tests.support.labelled import KEY, PLAIN, TOKEN, WITH_ROLE, LabelledPod
-
-_NUMBERS = itertools.count()
 
 Start = Callable[..., Awaitable[LabelledPod]]
 
 
-@pytest.fixture(params=["kmock", pytest.param("real", marks=[pytest.mark.tools])])
+@pytest.fixture(params=APIS)
 async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
-    if request.param == "kmock":
-        async with MockedApi() as mocked:
-            yield mocked
-    else:
-        plane = request.getfixturevalue("real_control_plane")
-        async with RealApi(plane, f"label-{next(_NUMBERS)}") as real:
-            yield real
+    async with api_named(request.param, request) as named:
+        yield named
 
 
 @pytest.fixture
@@ -46,8 +39,7 @@ async def start(api: Api, tmp_path: Path) -> AsyncIterator[Start]:
             away: bool = False,
         ) -> LabelledPod:
             uid = await api.create_pod(name, labels or {}, annotations or {})
-            namespace = api.namespace if isinstance(api, RealApi) else "default"
-            pod = LabelledPod(api, namespace, tmp_path, name, uid, scheme, native=native)
+            pod = LabelledPod(api, tmp_path, name, uid, scheme, native=native)
             if away:
                 await api.go_away()
             return await stack.enter_async_context(pod)

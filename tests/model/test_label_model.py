@@ -51,7 +51,7 @@ def test_two_leaders_never_both_bear_the_label_and_it_becomes_right(
         pytest.param(2, Budget(3, rollbacks=1), Laws(scheme=WITH_ROLE), id="the user's label, and etcd goes back"),
         pytest.param(3, Budget(3, endings=1), Laws(native=True), id="three leaders and an ending pod, native form"),
         pytest.param(2, Budget(2, lost=2), Laws(policy=False), id="two lost writes, without the policy"),
-        pytest.param(2, Budget(2, lost=1, deaths=1, news=1), Laws(), id="a lost write, a death and kubelet"),
+        pytest.param(2, Budget(2, lost=1, deaths=1), Laws(), id="a lost write and a death"),
         pytest.param(2, Budget(2, lost=1, endings=1), Laws(native=True), id="a lost write and an ending pod, native"),
     ],
 )

@@ -7,16 +7,18 @@ It has no admission policy: what that refuses is asked of the real API only.
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import aiohttp.web
 import kmock
+import pytest
 import yaml
 
 from tests.support.controlplane import ControlPlane
@@ -31,6 +33,8 @@ _MANIFEST = Path(__file__).parent / "candidate.yaml"
 
 class Api(Protocol):
     """One namespace of a Kubernetes API, as its administrator and its nodes have it."""
+
+    namespace: str
 
     async def create_pod(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
         """A running pod; its uid."""
@@ -149,6 +153,8 @@ class Kubernetes(kmock.KubernetesEmulator):
 
 class MockedApi:
     """kmock, on a port of its own, in the loop of the test."""
+
+    namespace = NAMESPACE
 
     def __init__(self) -> None:
         self.kubernetes = Kubernetes()
@@ -288,6 +294,22 @@ class RealApi:
     def _list(self, resource: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.plane.must("GET", f"/api/v1/namespaces/{self.namespace}/{resource}")["items"]
         return items
+
+
+APIS = ["kmock", pytest.param("real", marks=[pytest.mark.tools])]
+"""Parameters of a fixture that gives ``api_named`` its name."""
+
+_NAMESPACES = itertools.count()
+
+
+@contextlib.asynccontextmanager
+async def api_named(name: str, request: pytest.FixtureRequest) -> AsyncIterator[MockedApi | RealApi]:
+    if name == "kmock":
+        async with MockedApi() as mocked:
+            yield mocked
+    else:
+        async with RealApi(request.getfixturevalue("real_control_plane"), f"label-{next(_NAMESPACES)}") as real:
+            yield real
 
 
 def install_policy(plane: ControlPlane) -> None:

@@ -51,11 +51,9 @@ class SetVerdict:
 class LabelledPod:
     """A pod and its sidecar's labeler, which runs between ``__aenter__`` and ``__aexit__``."""
 
-    def __init__(
-        self, api: Api, namespace: str, folder: Path, name: str, uid: str, scheme: Scheme, *, native: bool
-    ) -> None:
+    def __init__(self, api: Api, folder: Path, name: str, uid: str, scheme: Scheme, *, native: bool) -> None:
         self.api, self.name, self.uid = api, name, uid
-        self.pods = KubePods(from_kubeconfig(api.kubeconfig(folder, name, uid)), namespace, "leader-sidecar")
+        self.pods = KubePods(from_kubeconfig(api.kubeconfig(folder, name, uid)), api.namespace, "leader-sidecar")
         self.verdict, self.metrics = SetVerdict(), Metrics()
         self.announcer = Announcer(self.pods, name, uid)
         self.labeler = Labeler(
