@@ -76,7 +76,9 @@ class Candidate:
 
     def watches(self) -> Mapping[str, int]:
         """The keys to watch, each from a revision on. A watch already running is simply kept."""
-        wanted = {}
+        wanted: dict[str, int] = {}
+        if self.phase is Phase.STOPPED:
+            return wanted
         if self.name and self.own_from is not None:
             wanted[self.name] = self.own_from
         for key, from_revision in ((self.ahead, self.ahead_from), (self.first, self.first_from)):

@@ -6,7 +6,6 @@ Leadership itself is decided in ``sidecar.election``; here are the tasks, the cl
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from random import Random
 
 from sidecar.clock import Clock
@@ -20,6 +19,7 @@ from sidecar.election.events import (
     Looked,
     Phase,
     Question,
+    Release,
     RenewNow,
     StepDown,
     Tick,
@@ -30,11 +30,11 @@ from sidecar.election.queue import LockKey, in_order
 from sidecar.election.transitions import step
 from sidecar.election.verdict import Reason, Transition, View
 from sidecar.elector import questions
-from sidecar.elector.alarm import Alarm
+from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.follow import Followed
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
-from sidecar.errors import EtcdError, HistoryWentBack, LeaseNotFound, NotLeading
+from sidecar.errors import EtcdError, HistoryWentBack, LeaseNotFound, NoSpace, NotLeading
 from sidecar.etcd.port import LockStore
 from sidecar.metrics import Metrics
 
@@ -84,6 +84,7 @@ class Elector:
         self._looked_at = clock.now()
         self._first_seen: tuple[float, float] | None = None  # since when, and when last
         self._stuck, self._ignored = False, tuple[str, ...]()
+        self._said: dict[type, str] = {}
         self._leaving: asyncio.Task[None] | None = None
         self._queue: asyncio.Task[tuple[int, Sequence[LockKey]] | EtcdError] | None = None
         self._queue_at = -NEVER
@@ -212,10 +213,12 @@ class Elector:
         if drain and self._candidate.phase is Phase.DRAINING:
             await self._drain()
         self._feed(Finished())
-        with suppress(TimeoutError):  # with etcd away the release goes on being tried, and the lease ends it at last
-            async with asyncio.timeout(self._drain_seconds):
-                while self._candidate.phase in (Phase.DRAINING, Phase.RELEASING):
-                    await self._record.changed(self._record.version)
+        # with etcd away the release goes on being tried, and the lease ends it at last
+        await within(self._clock, self._drain_seconds, self._gone())
+
+    async def _gone(self) -> None:
+        while self._candidate.phase in (Phase.DRAINING, Phase.RELEASING):
+            await self._record.changed(self._record.version)
 
     async def _drain(self) -> None:
         """Tell the workload, then wait until every deadline handed out has passed, or the lease has."""
@@ -261,10 +264,28 @@ class Elector:
         except LeaseNotFound:
             lost = Reason.LEASE_LOST
         except EtcdError as error:
-            log.warning("%s: %s", type(question).__name__.lower(), error, extra={"kind": error.kind})
+            self._say(question, error)
+            if isinstance(error, NoSpace) and isinstance(question, Release):
+                # an old etcd that is full refuses every transaction; a lease it always takes back, and the key with it
+                lost = await self._give_lease_back(lease_id)
+        else:
+            self._said.pop(type(question), None)
         self._feed(answer)
         if lost is not None:
             self._session.drop(lease_id, lost)
+
+    async def _give_lease_back(self, lease_id: int) -> Reason | None:
+        try:
+            await self._store.revoke(lease_id)
+        except EtcdError:
+            return None
+        return Reason.LEASE_LOST
+
+    def _say(self, question: Question, error: EtcdError) -> None:
+        """Log a failure when it begins or changes, not each time it is met."""
+        if self._said.get(type(question)) != str(error):
+            self._said[type(question)] = str(error)
+            log.warning("%s: %s", type(question).__name__.lower(), error, extra={"kind": error.kind})
 
     def _drop_for_history(self) -> None:
         if self._candidate.renewal is not None:

@@ -34,7 +34,7 @@ class Followed:
 
     def want(self, wanted: Mapping[str, int]) -> None:
         """Watch these keys, each from its revision on, and no others. A watch that runs is kept as it is."""
-        for name in self._running.keys() - wanted.keys():
+        for name in [name for name in self._running if name not in wanted]:
             self._running.pop(name).cancel()
         for name, from_revision in wanted.items():
             if name not in self._running:
