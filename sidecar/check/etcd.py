@@ -55,9 +55,7 @@ def session(found: Session, ttl_seconds: int) -> Iterator[Finding]:
         yield error(
             Id.ETCD_FULL, _WHERE, what, "compact and defragment it, then disarm the alarm (etcdctl alarm disarm)"
         )
-    elif isinstance(found.error, PermissionDenied):
-        yield error(Id.ETCD_RIGHTS, _WHERE, f"it refuses a lease: {found.error}", _RIGHTS_MEND)
-    elif found.error is not None and not isinstance(found.error, AuthenticationFailed):
+    elif found.error is not None and not _is_refusal(found.error):  # those are told by whom they refuse
         mend = "see which members answer; without a quorum nobody can lead"
         yield error(Id.ETCD_UNREACHABLE, _WHERE, f"no lease can be had and kept: {found.error}", mend)
     if found.granted_seconds is not None and found.granted_seconds > ttl_seconds:
