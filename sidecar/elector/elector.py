@@ -191,7 +191,15 @@ class Elector:
         """
         if not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
+        self._spawn(self._warn_when_full(), name=f"space {self.election}")
         await self._leave(Reason.RESIGNED, Phase.CLAIMING, drain=drain)
+
+    async def _warn_when_full(self) -> None:
+        try:
+            if await self._store.refuses_claims():
+                log.warning("etcd is out of space (NOSPACE): having resigned, this pod cannot stand in line again")
+        except EtcdError as error:
+            log.debug("cannot ask etcd for its alarms: %s", error)
 
     async def stand_out(self, reason: Reason) -> None:
         """Give the lead or the place in the queue up, and stand in line no more."""

@@ -66,6 +66,9 @@ class LockStore(Protocol):
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
         """All keys below the lock, candidates or not, in create-revision order."""
 
+    async def refuses_claims(self) -> bool:
+        """Whether etcd's NOSPACE alarm is on: who gives a place up now cannot stand in line again."""
+
     def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         """Changes of one key from that revision on; ends by raising ``WatchLost``, never silently.
 

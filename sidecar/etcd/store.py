@@ -109,6 +109,12 @@ class EtcdStore:
             header, body = await self._read(keys.below(lock))
         return header, tuple(keys.keys_below(lock, body.kvs))
 
+    async def refuses_claims(self) -> bool:
+        request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET, alarm=rpc.NOSPACE)
+        with self._counting():
+            answer = await self._ask(lambda etcd: etcd.maintenance.Alarm, request)
+        return bool(answer.body.alarms)
+
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         with self._counting():
             try:

@@ -11,7 +11,7 @@ from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
 TTL_SECONDS = 2
-QUOTA_BYTES = 1024 * 1024
+QUOTA_BYTES = 2_000_000
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def test_an_outage_longer_than_the_ttl_ends_with_the_same_leader_and_the_same_to
         leader = group.settle()
         token = group.token(leader)
         etcd.kill()
+        leader.wait_for("at risk, and leading", lambda body: bool(body["at_risk"]), status=200)
         leader.wait_for("past its validity", lambda body: body["state"] == "unconfirmed", status=503)
         sleep_ttls(group, 1.5)
         for sidecar in group.sidecars:
@@ -39,6 +40,7 @@ def test_an_outage_longer_than_the_ttl_ends_with_the_same_leader_and_the_same_to
         assert {answer.sidecar for answer in group.witness.answers() if answer.leads} == {leader.identity}
 
 
+@pytest.mark.slow
 def test_an_outage_of_an_instant_costs_nobody_the_lead(etcd: Cluster, tmp_path: Path) -> None:
     ttl_seconds = 6
     with Group(etcd, tmp_path, lock="/faults/instant", ttl_seconds=ttl_seconds) as group:
@@ -65,6 +67,23 @@ def test_without_etcd_at_start_it_is_healthy_and_not_ready_and_joins_when_etcd_c
             assert sidecar.ask("/readyz")[0] == 200
 
 
+def test_sigterm_while_etcd_is_away_ends_within_the_drain_timeout_and_the_lease_decides(
+    etcd: Cluster, tmp_path: Path
+) -> None:
+    drain_seconds = 2.5
+    with Group(
+        etcd, tmp_path, lock="/faults/left", ttl_seconds=TTL_SECONDS, flags=[f"--drain-timeout={drain_seconds}"]
+    ) as group:
+        leader = group.settle()
+        (waiter,) = group.others(leader)
+        etcd.kill()
+        told_at = boottime()
+        assert leader.terminate() == 0
+        assert boottime() - told_at < 2 * drain_seconds
+        etcd.start()
+        waiter.wait_until_leading()
+
+
 def test_a_full_etcd_costs_no_lead_is_reported_and_is_joined_again_once_there_is_room(tmp_path: Path) -> None:
     with (
         running(Cluster(tmp_path / "etcd", flags=["--quota-backend-bytes", str(QUOTA_BYTES)])) as etcd,
@@ -86,6 +105,7 @@ def test_a_full_etcd_costs_no_lead_is_reported_and_is_joined_again_once_there_is
         wait_for_metric(late, 'leader_sidecar_failures_total{kind="no_space"}', at_least=1)
         group.witness.excuse_resign(token)
         assert leader.resign()[0] == 204
+        wait_for_log(leader, "cannot stand in line again")
         waiter.wait_until_leading()
         wait_for_metric(leader, 'leader_sidecar_failures_total{kind="no_space"}', at_least=1)
         _make_room(etcd)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
@@ -19,14 +20,6 @@ SILENT_STALL_CHANCE = 0.02
 """How many watches lose events without a word, where the host's network is a troubled one."""
 
 
-@dataclass
-class Seen:
-    """The history an answer is held against."""
-
-    cluster_id: int | None = None
-    revision: int = 0
-
-
 @dataclass(frozen=True)
 class Reply(Generic[T]):
     value: T | None
@@ -39,7 +32,7 @@ class SimulatedStore:
     def __init__(self, etcd: SimulatedEtcd, host: Host, attempt_seconds: float) -> None:
         self.etcd, self.host, self.attempt_seconds = etcd, host, attempt_seconds
         self.place = etcd.rng.randrange(len(etcd.members))
-        self._seen = Seen()
+        self._history = History()
         self._watchers: list[Watcher] = []
         self._stream = 0
 
@@ -47,11 +40,11 @@ class SimulatedStore:
 
     async def grant(self, ttl_seconds: int) -> Renewal:
         sent_at = self.host.clock.now()
-        header, (lease_id, granted) = await self._write(lambda: self.etcd.grant(ttl_seconds))
+        header, (lease_id, granted) = await self._write(lambda: self.etcd.grant(ttl_seconds), local_header=True)
         return Renewal(lease_id, granted, sent_at, header)
 
     async def renew(self, lease_id: int, timeout_seconds: float) -> Renewal:
-        sent_at = self.host.clock.now()
+        sent_at, at_send = self.host.clock.now(), self._history
         self._stream += 1
         stream = self._stream
 
@@ -60,7 +53,7 @@ class SimulatedStore:
             return None if answer is None else Reply(answer, None)
 
         header, ttl_seconds = await self._exchange(serve, timeout_seconds, stream)
-        self._check(header, self._seen.revision, linearizable=False)
+        self._check(header, at_send, linearizable=False)
         return Renewal(lease_id, ttl_seconds, sent_at, header)
 
     async def revoke(self, lease_id: int) -> None:
@@ -70,7 +63,10 @@ class SimulatedStore:
             except LeaseNotFound:
                 return
 
-        await self._write(apply)
+        await self._write(apply, local_header=True)
+
+    async def refuses_claims(self) -> bool:
+        return False
 
     async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
         name = key_name(lock, lease_id)
@@ -121,9 +117,9 @@ class SimulatedStore:
 
     # One exchange -----------------------------------------------------------------------------------------------------
 
-    async def _write(self, apply: Callable[[], T]) -> tuple[Header, T]:
-        """One linearizable transaction, within one attempt's deadline."""
-        seen = self._seen.revision
+    async def _write(self, apply: Callable[[], T], *, local_header: bool = False) -> tuple[Header, T]:
+        """One linearizable transaction, within one attempt's deadline. A lease's answer bears a member's own header."""
+        at_send = self._history
 
         def serve(member: Member) -> Reply[tuple[Header, T]] | None:
             if not self.etcd.consensus(member):
@@ -132,10 +128,11 @@ class SimulatedStore:
                 value = apply()
             except EtcdError as error:
                 return Reply(None, error)
-            return Reply((self.etcd.header(member), value), None)
+            header = self.etcd.local_header(member) if local_header else self.etcd.header(member)
+            return Reply((header, value), None)
 
         header, value = await self._exchange(serve, self.attempt_seconds, None)
-        self._check(header, seen, linearizable=True)
+        self._check(header, at_send, linearizable=not local_header)
         return header, value
 
     async def _exchange(
@@ -209,7 +206,7 @@ class SimulatedStore:
     # Watches ----------------------------------------------------------------------------------------------------------
 
     async def _open_watch(self, name: str, from_revision: int) -> Watcher:
-        place = self.place
+        place, at_send = self.place, self._history
         watcher = Watcher(name, self.etcd.members[place], self.host, self.etcd.rng, self._forget)
         troubled = self.host.network.answer_lost > 0
         watcher.stalled = troubled and self.etcd.rng.random() < SILENT_STALL_CHANCE
@@ -218,12 +215,13 @@ class SimulatedStore:
             if watcher.lost is not None or not self.etcd.watch(watcher, from_revision):
                 return Reply(None, WatchLost(f"{name}: compacted"))
             self._watchers.append(watcher)
-            return Reply(self.etcd.header(member), None)
+            return Reply(self.etcd.local_header(member), None)
 
         try:
             header = await self._exchange(serve, self.attempt_seconds, None)
-            self._check(header, 0, linearizable=False)
-        except WatchLost:
+            self._check(header, at_send, linearizable=False)
+        except (WatchLost, HistoryWentBack):
+            watcher.end(WatchLost(f"{name}: not to be had"))
             raise
         except EtcdError as error:
             watcher.end(WatchLost(f"{name}: {error}"))
@@ -238,17 +236,14 @@ class SimulatedStore:
             if watcher in known:
                 known.remove(watcher)
 
-    def _check(self, header: Header, seen_when_sent: int, *, linearizable: bool) -> None:
-        seen = self._seen
-        back = linearizable and header.revision < seen_when_sent
-        if seen.cluster_id not in (None, header.cluster_id) or back:
-            self._seen = Seen(header.cluster_id, header.revision)
+    def _check(self, header: Header, at_send: History, *, linearizable: bool) -> None:
+        fit, self._history = judge(self._history, at_send, header, linearizable=linearizable)
+        if fit is Fit.OUTDATED:
+            raise EtcdUnavailable("asked before history was found to have gone back")
+        if fit is Fit.WENT_BACK:
             for watcher in list(self._watchers):
                 watcher.end(WatchLost("history went back"))
-            raise HistoryWentBack(f"revision {header.revision} of cluster {header.cluster_id:x}, seen {seen}")
-        seen.cluster_id = header.cluster_id
-        if linearizable:
-            seen.revision = max(seen.revision, header.revision)
+            raise HistoryWentBack(f"revision {header.revision} of cluster {header.cluster_id:x}")
 
 
 def queue_view(header: Header, lock: str, keys: list[LockKey], mine: str, revision: int | None) -> QueueView:
