@@ -1,7 +1,6 @@
 """A leader that dies or stands still, on real etcd."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +13,21 @@ SCAN_SECONDS = 0.5
 """etcd looks for expired leases this often."""
 
 
-@pytest.fixture
-def group(tmp_path: Path) -> Iterator[Group]:
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    """Three that are all there again at each test's end."""
+    folder = tmp_path_factory.mktemp("death")
     with (
-        running(Cluster(tmp_path / "etcd")) as etcd,
-        Group(etcd, tmp_path, lock="/faults/death", names=("a", "b", "c"), ttl_seconds=TTL_SECONDS) as group,
+        running(Cluster(folder / "etcd")) as etcd,
+        Group(etcd, folder, lock="/faults/death", names=("a", "b", "c"), ttl_seconds=TTL_SECONDS) as group,
     ):
         yield group
+
+
+@pytest.fixture(autouse=True)
+def judge(group: Group) -> Iterator[None]:
+    yield
+    group.witness.check()
 
 
 def test_a_killed_leader_is_followed_by_the_next_in_the_queue_when_its_lease_has_run_out(group: Group) -> None:
@@ -33,6 +40,8 @@ def test_a_killed_leader_is_followed_by_the_next_in_the_queue_when_its_lease_has
     assert successor.received_at - killed_at < TTL_SECONDS + SCAN_SECONDS + TTL_SECONDS / 2
     assert group.settle(without=[leader]).identity == queue[1]
     assert group.names_in_queue() == queue[1:]
+    leader.start()
+    group.settle()
 
 
 def test_a_leader_that_stood_still_longer_than_the_ttl_first_says_that_it_does_not_lead(group: Group) -> None:

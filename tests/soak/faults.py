@@ -20,8 +20,8 @@ class World:
     dice: Random
 
     def sidecar(self) -> SidecarProcess:
-        """In half of the cases the one that leads, as far as it can be told."""
-        drawn, favours_leader = self.dice.choice(self.group.sidecars), self.dice.random() < 0.5
+        """In most cases the one that leads, as far as it can be told: that is where trouble may do harm."""
+        drawn, favours_leader = self.dice.choice(self.group.sidecars), self.dice.random() < 0.75
         return (self.leader() or drawn) if favours_leader else drawn
 
     def leader(self) -> SidecarProcess | None:
@@ -168,10 +168,21 @@ def compact(world: World) -> Iterator[str]:
     yield done
 
 
+def cut_line(world: World) -> AbstractContextManager[str]:
+    return _disturbed(world, Line.CUT)
+
+
+def silence_line(world: World) -> AbstractContextManager[str]:
+    return _disturbed(world, Line.SILENT)
+
+
+def slow_line(world: World) -> AbstractContextManager[str]:
+    return _disturbed(world, Line.SLOW)
+
+
 @contextmanager
-def disturb_line(world: World) -> Iterator[str]:
-    """One sidecar is cut off from etcd, in one way or another."""
-    line = world.dice.choice([Line.CUT, Line.SILENT, Line.SLOW])
+def _disturbed(world: World, line: Line) -> Iterator[str]:
+    """The line between one sidecar and all of etcd."""
     sidecar = world.sidecar()
     world.proxies.put(world.lines[sidecar.identity], line)
     yield f"line of {sidecar.identity} {line.value}"
@@ -190,5 +201,7 @@ FAULTS: tuple[Fault, ...] = (
     delete_key,
     revoke_lease,
     compact,
-    disturb_line,
+    cut_line,
+    silence_line,
+    slow_line,
 )

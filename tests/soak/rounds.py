@@ -1,5 +1,6 @@
 """Rounds of trouble for five sidecars on three members; after each of them one leads, and no promise was broken."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,8 +17,8 @@ from tests.support.witness import boottime
 
 TTL_SECONDS = 4
 SIDECARS = 5
-LONGEST_TTLS = 2.5
-"""How long the faults of a round last, at most."""
+SHORTEST_TTLS, LONGEST_TTLS = 0.25, 2.5
+"""How long the faults of a round last."""
 MOST_FAULTS = 3
 SETTLE_SECONDS = 60.0
 KEEP_SECONDS = 10.0
@@ -35,26 +36,32 @@ class Summary:
 
 
 def soak(rounds: int, seed: int, say: Callable[[str], None]) -> Summary:
-    """Raises ``AssertionError`` with the evidence when a promise was broken or no order came back."""
+    """Raises ``AssertionError`` with the evidence when a promise was broken or no order came back.
+
+    The logs, in the folder that is named first, stay then.
+    """
     programs = Programs(etcd_binary(VERSION), etcdctl_binary(VERSION), etcdutl_binary(VERSION))
     say(f"seed {seed}, {rounds} rounds: {SIDECARS} sidecars, 3 members of etcd {VERSION}, TTL {TTL_SECONDS} s")
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    say(f"logs in {folder}")
     with (
-        tempfile.TemporaryDirectory(prefix="soak-") as folder,
-        running(Cluster(Path(folder) / "etcd", size=3, programs=programs)) as cluster,
+        running(Cluster(folder / "etcd", size=3, programs=programs)) as cluster,
         proxies() as lines,
     ):
         names = [f"s{number}" for number in range(SIDECARS)]
         line_of = {name: lines.make(cluster.endpoints) for name in names}
         with Group(
             cluster,
-            Path(folder),
+            folder,
             lock="/soak",
             names=names,
             ttl_seconds=TTL_SECONDS,
             endpoints={name: proxy.urls for name, proxy in line_of.items()},
             ask_every_seconds=0.02,
         ) as group:
-            return _go(World(cluster, group, lines, line_of, Random(seed)), rounds, say)
+            done = _go(World(cluster, group, lines, line_of, Random(seed)), rounds, say)
+    shutil.rmtree(folder)
+    return done
 
 
 def _go(world: World, rounds: int, say: Callable[[str], None]) -> Summary:
@@ -63,13 +70,14 @@ def _go(world: World, rounds: int, say: Callable[[str], None]) -> Summary:
         began = boottime()
         what = _trouble(world)
         mended = boottime()
+        say(f"round {number}: {what}")
         leader = world.group.settle(patience_seconds=SETTLE_SECONDS)
         settled = boottime() - mended
         noted = world.group.witness.answers(since=began)
         world.group.witness.check()
         answers, slowest = answers + len(noted), max(slowest, settled)
         tokens |= {answer.token for answer in noted if answer.token is not None}
-        say(f"round {number}: {what} -> {leader.identity} leads, {settled:.2f} s after the mending")
+        say(f"  {settled:.2f} s after the mending {leader.identity} leads")
         world.group.witness.forget(before=boottime() - KEEP_SECONDS)
     return Summary(rounds, answers, len(tokens), slowest)
 
@@ -78,7 +86,7 @@ def _trouble(world: World) -> str:
     """Some faults, one begun a little after the other, all mended together; what they were."""
     drawn = world.dice.sample(FAULTS, world.dice.randint(1, MOST_FAULTS))
     pauses = [world.dice.uniform(0, 0.5) for _ in drawn]
-    lasting = world.dice.uniform(0.1, LONGEST_TTLS)
+    lasting = world.dice.uniform(SHORTEST_TTLS, LONGEST_TTLS)
     said = []
     with ExitStack() as mending:
         for fault, pause in zip(drawn, pauses, strict=True):

@@ -48,10 +48,10 @@ class Excuse:
 
 def violations(answers: Iterable[Answer], excuses: Iterable[Excuse] = ()) -> list[str]:
     """What the answers prove to be broken, a sentence each; nothing when all is well."""
-    excused = {excuse.token: excuse for excuse in excuses}
+    excuses = tuple(excuses)
     found: list[str] = []
     for older, newer in combinations(_leaderships(answers), 2):
-        found += _between(older, newer, excused.get(older.token))
+        found += _between(older, newer, [excuse for excuse in excuses if excuse.token == older.token])
     return found
 
 
@@ -85,16 +85,17 @@ def _leaderships(answers: Iterable[Answer]) -> list[_Leadership]:
     return [_Leadership(token, instance, by_token[token, instance]) for token, instance in sorted(by_token)]
 
 
-def _between(older: _Leadership, newer: _Leadership, excuse: Excuse | None) -> Iterator[str]:
+def _between(older: _Leadership, newer: _Leadership, excuses: Sequence[Excuse]) -> Iterator[str]:
     began = newer.first_arrived
     if older.token == newer.token:
         yield f"token {older.token} has two owners: {older.first_arrived} and {began}"
         return
-    meddled = excuse is not None and excuse.meddled
-    if not meddled and older.last_sent.sent_at >= began.received_at:
+    if any(excuse.meddled for excuse in excuses):
+        return
+    if older.last_sent.sent_at >= began.received_at:
         yield f"the token went down: {began}, and after it {older.last_sent}"
     # the higher token's leadership is the later one, so its answers came after those of the lower one
     promise = older.longest_promise
-    until = promise.promised_until if excuse is None else min(promise.promised_until, excuse.at)
-    if not meddled and older.instance != newer.instance and began.received_at < until:
+    until = min([promise.promised_until, *(excuse.at for excuse in excuses)])
+    if older.instance != newer.instance and began.received_at < until:
         yield f"two leaders, {until - began.received_at:.3f} s too early: {promise} was followed by {began}"

@@ -62,6 +62,12 @@ def test_a_resign_ends_the_promise_then_and_not_before() -> None:
     assert violations(answers, [Excuse(7, at=10.9)]) != []
 
 
+def test_one_excuse_does_not_undo_another() -> None:
+    answers = [leads("a", 5, 10.0), leads("b", 7, 11.0)]
+    meddled, resigned = Excuse(5, at=10.4, meddled=True), Excuse(5, at=11.5)
+    assert violations(answers, [meddled, resigned]) == violations(answers, [resigned, meddled]) == []
+
+
 def test_after_a_resign_the_old_leader_must_still_be_silent() -> None:
     answers = [leads("a", 5, 10.0), leads("b", 7, 11.0), leads("a", 5, 11.1)]
     assert violations(answers, [Excuse(5, at=10.5)]) != []
