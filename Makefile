@@ -31,7 +31,8 @@ bench: $(READY) tools ## measures and reports, asserts nothing
 simulate: $(READY) ## many electors in virtual time; make simulate SEEDS=17-17 replays one
 	$(RUN) tests.simulation --seeds $(SEEDS) $(ARGS)
 
-soak: $(READY) ## ten times the rounds and seeds of CI
+soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100 --seed 7" is for the rounds of faults
+	$(RUN) tests.soak $(ARGS)
 	$(RUN) tests.simulation --seeds 0-2000
 	$(RUN) sidecar demo --rounds 20
 
