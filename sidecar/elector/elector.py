@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 LOOK_AT_CLOCK_SECONDS = 0.25
 """asyncio's timers do not count suspend: a leader compares its deadlines with the clock at least this often."""
 CANDIDATES_EVERY_SECONDS = 1.0
+LET_THE_RELEASE_PASS_SECONDS = 0.05
+"""Whatever else there is to ask of etcd when the lead is given up, the next leader is not to wait for it."""
 
 StepDownWork = Callable[[], Awaitable[None]]
 
@@ -195,9 +197,10 @@ class Elector:
         await self._leave(Reason.RESIGNED, Phase.CLAIMING, drain=drain)
 
     async def _warn_when_full(self) -> None:
+        await self._clock.sleep(LET_THE_RELEASE_PASS_SECONDS)
         try:
             if await self._store.refuses_claims():
-                log.warning("etcd is out of space (NOSPACE): having resigned, this pod cannot stand in line again")
+                log.warning("etcd is out of space (NOSPACE): whoever resigns cannot stand in line again")
         except EtcdError as error:
             log.debug("cannot ask etcd for its alarms: %s", error)
 

@@ -1,4 +1,4 @@
-"""From etcd's messages to the queue's words and back: keys, headers, and the requests of section 2."""
+"""From etcd's messages to the queue's words and back: keys, headers, and the requests of the recipe."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The lock store on real etcd: section 2's requests, each one attempt, each answer held against the history seen."""
+"""The lock store on real etcd: each request one transaction and one attempt, each answer held against the history."""
 
 import asyncio
 import random

@@ -1,6 +1,6 @@
 """Whether an etcd is recent enough for the validity promise.
 
-Older ones revoke healthy leases when a leader that was stuck thaws: design.md, promise 1.
+Older ones revoke healthy leases when a leader that was stuck thaws: docs/how-it-works.md.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Which names are accepted, after Kubernetes' rules for labels and section 4 of the contract."""
+"""Which names are accepted, after Kubernetes' rules for labels and this project's own."""
 
 from collections.abc import Callable
 
