@@ -43,7 +43,7 @@ TAIL = """
 | 71 | a port that cannot be had |
 | 75 | `resign` on a pod that does not lead |
 | 77 | etcd refuses the user or the password |
-| 78 | a setting that cannot work |
+| 78 | a setting that cannot work; an error that `check` found |
 """
 
 

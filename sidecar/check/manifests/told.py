@@ -14,6 +14,8 @@ from sidecar.settings.declare import ENVIRONMENT_PREFIX
 
 _FLAGS = {declaration.flag: name for name, declaration in DECLARATIONS.items() if not declaration.secret}
 _OFF = {f"--no-{declaration.name}": name for name, declaration in DECLARATIONS.items() if declaration.switch}
+_REQUIRED: dict[str, Given] = {"elections": ("elsewhere",), "etcd_endpoints": "https://elsewhere:2379"}
+"""What stands in for a required setting whose value is not in the manifest."""
 _METADATA = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
@@ -60,20 +62,20 @@ class Told:
 
     def errors(self) -> Iterator[SettingError]:
         """What the sidecar would refuse at its start; files are not looked for, and what is not known not missed."""
+        required = {name: stand_in for name, stand_in in _REQUIRED.items() if self.open or not self.known(name)}
         try:
-            build({**self.flags, "labels": False}, self._surroundings())
+            build({**required, **self.flags, "labels": False}, self._surroundings())
         except InvalidSettings as invalid:
             for error in invalid.errors:
-                if error.exit_code is not ExitCode.NO_INPUT and not self._may_be_hidden(error):
+                if error.exit_code is not ExitCode.NO_INPUT and not self._is_doubtful(error):
                     yield error
 
-    def _may_be_hidden(self, error: SettingError) -> bool:
-        unset = error.value is None
-        field_name = _FLAGS.get(error.setting, "")
-        hidden = bool(field_name) and DECLARATIONS[field_name].environment in self.hidden
-        # a password is known to be there by its variable only
-        password = error.setting == "--etcd-user" and "LEADER_SIDECAR_ETCD_PASSWORD" in self.hidden
-        return (unset and (self.open or hidden)) or password
+    def _is_doubtful(self, error: SettingError) -> bool:
+        """Whether a value that stands elsewhere may make it right. A text that cannot be read has a cause; the rest
+        are contradictions between settings.
+        """
+        elsewhere = self.hidden - {DECLARATIONS[name].environment for name in _REQUIRED}
+        return error.__cause__ is None and (self.open or any(name.startswith(ENVIRONMENT_PREFIX) for name in elsewhere))
 
     def _surroundings(self) -> Surroundings:
         placed = dict.fromkeys(self.fields, "from-the-pod")
