@@ -87,9 +87,13 @@ class SimulatedEtcd:
     def header(self, member: Member) -> Header:
         return Header(self.cluster_id, member.member_id, self.truth.revision, member.term)
 
+    def local_header(self, member: Member) -> Header:
+        """Where no consensus is asked for: what this member has applied, which may lag."""
+        return Header(self.cluster_id, member.member_id, member.revision, member.term)
+
     def keepalive(self, member: Member, lease_id: int) -> tuple[Header, int] | None:
         """What this member answers: the header and the TTL (0: no such lease); None while it has no answer."""
-        header = Header(self.cluster_id, member.member_id, member.revision, member.term)
+        header = self.local_header(member)
         leads = None if self.leader is None else self.members[self.leader]
         lessor = member if member.mode is Mode.STALE else leads
         if lessor is None or lessor.mode not in (Mode.UP, Mode.STALE):

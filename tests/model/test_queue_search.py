@@ -1,0 +1,98 @@
+"""Every state of a small queue, driven by the production core: who leads has the first key, and nobody is left behind.
+
+A path may have as many faults as its limits say, in any order, at any moment. ``pytest -s`` prints the states.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sidecar.election import transitions
+from sidecar.election.candidate import Candidate
+from tests.model import queue_world
+from tests.model.queue_moves import KINDS, Limits
+from tests.model.queue_search import Found, search
+
+TWO_OF = [
+    ("lost answer", "late"),
+    ("lost answer", "watch"),
+    ("late", "resign"),
+    ("late", "terminate"),
+    ("resign", "terminate"),
+    ("delete", "late"),
+    ("delete", "lost answer"),
+    ("delete", "watch"),
+]
+"""Faults that two candidates meet twice, in every mixture: what remains for `make test-all` takes minutes."""
+
+
+def shown(found: Found, what: str) -> None:
+    print(f"{what}: {found.states} states")  # noqa: T201  # the count is part of what is shown
+    assert found.violation is None, str(found)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS - {"overwrite"}))
+def test_three_candidates_bear_any_one_fault(kind: str) -> None:
+    shown(search(3, Limits(1, kinds=frozenset({kind}))), f"3 candidates, {kind}")
+
+
+@pytest.mark.parametrize("kinds", TWO_OF, ids="+".join)
+def test_two_candidates_bear_two_faults(kinds: tuple[str, ...]) -> None:
+    shown(search(2, Limits(2, each=2, kinds=frozenset(kinds))), f"2 candidates, twice of {kinds}")
+
+
+def test_two_candidates_bear_a_key_moved_to_another_lease() -> None:
+    shown(search(2, Limits(1, kinds=frozenset({"overwrite"}))), "2 candidates, overwrite")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("lapse", "late renewal"),
+        ("lapse", "late"),
+        ("lapse", "resign"),
+        ("lapse", "term"),
+        ("lapse", "delete"),
+        ("overwrite", "lost answer"),
+        ("overwrite", "watch"),
+    ],
+    ids="+".join,
+)
+def test_two_candidates_bear_two_graver_faults(kinds: tuple[str, ...]) -> None:
+    shown(search(2, Limits(2, each=2, kinds=frozenset(kinds))), f"2 candidates, twice of {kinds}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kinds", [("lost answer", "watch", "late"), ("delete", "watch"), ("overwrite",)], ids="+".join)
+def test_three_candidates_bear_two_faults(kinds: tuple[str, ...]) -> None:
+    shown(search(3, Limits(2 if len(kinds) > 1 else 1, kinds=frozenset(kinds))), f"3 candidates, two of {kinds}")
+
+
+@pytest.fixture
+def fresh_core() -> Iterator[None]:
+    """The world remembers what the core answered: not across a core that was broken on purpose."""
+    queue_world.forget_answers()
+    yield
+    queue_world.forget_answers()
+
+
+@pytest.mark.usefixtures("fresh_core")
+def test_the_search_finds_a_leader_that_overlooks_its_lost_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transitions, "_is_mine", lambda candidate, key: True)
+    found = search(2, Limits(1, kinds=frozenset({"delete"})))
+    assert found.violation is not None
+    assert "leads, its key is gone" in found.violation
+
+
+@pytest.mark.usefixtures("fresh_core")
+def test_the_search_finds_a_wake_up_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    watches = Candidate.watches
+    monkeypatch.setattr(
+        Candidate, "watches", lambda me: {name: since for name, since in watches(me).items() if name == me.name}
+    )
+    found = search(2, Limits(1, kinds=frozenset({"terminate"})))
+    assert found.violation is not None
+    assert "nothing but a fault leads to one leader" in found.violation
