@@ -23,7 +23,7 @@ class Line(Enum):
     """Everything arrives ``SLOW_SECONDS`` later."""
 
 
-SLOW_SECONDS = 0.3
+SLOW_SECONDS = 0.1
 
 
 class Proxy:
