@@ -8,6 +8,7 @@ import click
 
 from sidecar.cli.check import check
 from sidecar.cli.demo.command import demo
+from sidecar.cli.inject import inject
 from sidecar.cli.resign import resign
 from sidecar.cli.run import run
 from sidecar.errors import ExitCode, SettingError
@@ -25,6 +26,7 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(demo)
 cli.add_command(resign)
+cli.add_command(inject)
 cli.add_command(check)
 
 
