@@ -42,6 +42,36 @@ def kube_apiserver_binary() -> Path:
     return tool("kubernetes", "kube-apiserver")
 
 
+def kube_controller_manager_binary() -> Path:
+    return tool("kubernetes", "kube-controller-manager")
+
+
+def kube_scheduler_binary() -> Path:
+    return tool("kubernetes", "kube-scheduler")
+
+
+def kubectl_binary() -> Path:
+    return tool("kubernetes", "kubectl")
+
+
+def kwok_binary() -> Path:
+    """Plays kubelets."""
+    return tool("kwok", "kwok")
+
+
+def helm_binary() -> Path:
+    return tool("helm", "helm")
+
+
+def helm_unittest_binary() -> Path:
+    """Reads ``helm/*/tests``; it has a Helm of its own within, the one before ``helm_binary``'s."""
+    return tool("helm-unittest", "helm-unittest")
+
+
+def kubeconform_binary() -> Path:
+    return tool("kubeconform", "kubeconform")
+
+
 def interop_binary() -> Path:
     """Our Go program on etcd's own ``concurrency`` package: see tests/tools/interop/main.go."""
     return tool("interop", "interop")

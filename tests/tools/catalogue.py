@@ -26,6 +26,7 @@ class Module:
     stamped: str | None = None
 
 
+_KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 _ETCD_PROGRAMS = {"etcd": "server", "etcdctl": "etcdctl", "etcdutl": "etcdutl"}
 
 MODULES = {
@@ -34,7 +35,11 @@ MODULES = {
         Module("interop", ".", {"interop": "interop"}),
         Module("etcd-3.6", "tool", _ETCD_PROGRAMS),
         Module("etcd-3.7", "tool", _ETCD_PROGRAMS),
-        Module("kubernetes", "tool", {"kube-apiserver": "kube-apiserver"}, stamped="k8s.io/kubernetes"),
+        Module("helm", "tool", {"helm": "helm"}),
+        Module("helm-unittest", "tool", {"helm-unittest": "helm-unittest"}),
+        Module("kubeconform", "tool", {"kubeconform": "kubeconform"}),
+        Module("kubernetes", "tool", {name: name for name in _KUBERNETES_PROGRAMS}, stamped="k8s.io/kubernetes"),
+        Module("kwok", "tool", {"kwok": "kwok"}),
     )
 }
 
