@@ -9,7 +9,7 @@ import json
 import secrets
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +78,12 @@ class ControlPlane:
         return answer.body
 
     def create_namespace(self, name: str) -> str:
-        """A namespace with its ``default`` service account, which no controller would make here."""
+        """A namespace with its ``default`` service account, which no controller may be there to make."""
         self.must("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-        self.create_service_account(name, "default")
+        accounts = f"/api/v1/namespaces/{name}/serviceaccounts"
+        answer = self.request("POST", accounts, {"metadata": {"name": "default"}})
+        if answer.status not in {201, 409}:  # 409: the controller was first
+            raise RequestRefused(f"POST {accounts}: {answer.status} {answer.body}")
         return name
 
     def create_service_account(self, namespace: str, name: str) -> None:
@@ -173,8 +176,11 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane() -> Iterator[ControlPlane]:
+def control_plane(*, apiserver_flags: Sequence[str] = ()) -> Iterator[ControlPlane]:
     """A new, empty control plane with the Node ``manual`` and the namespace ``default``'s service account.
+
+    ``apiserver_flags`` as ``--emulated-version=1.33``, to answer like an older one. With controllers:
+    ``tests.support.cluster``.
 
     Raises ``ToolMissing`` when its programs are not built.
     """
@@ -184,7 +190,7 @@ def control_plane() -> Iterator[ControlPlane]:
         port, etcd_port, peer_port = free_ports(3)
         token = secrets.token_urlsafe(24)
         etcd = Child("etcd", _etcd_command(etcd_program, folder, etcd_port, peer_port), folder / "etcd.log")
-        command = _apiserver_command(apiserver_program, folder, port, etcd_port, token)
+        command = [*_apiserver_command(apiserver_program, folder, port, etcd_port, token), *apiserver_flags]
         apiserver = Child("kube-apiserver", command, folder / "kube-apiserver.log")
         running = ControlPlane(f"https://127.0.0.1:{port}", folder, etcd, apiserver, token)
         with etcd, apiserver:

@@ -68,10 +68,6 @@ def helm_unittest_binary() -> Path:
     return tool("helm-unittest", "helm-unittest")
 
 
-def kubeconform_binary() -> Path:
-    return tool("kubeconform", "kubeconform")
-
-
 def interop_binary() -> Path:
     """Our Go program on etcd's own ``concurrency`` package: see tests/tools/interop/main.go."""
     return tool("interop", "interop")

@@ -37,7 +37,6 @@ MODULES = {
         Module("etcd-3.7", "tool", _ETCD_PROGRAMS),
         Module("helm", "tool", {"helm": "helm"}),
         Module("helm-unittest", "tool", {"helm-unittest": "helm-unittest"}),
-        Module("kubeconform", "tool", {"kubeconform": "kubeconform"}),
         Module("kubernetes", "tool", {name: name for name in _KUBERNETES_PROGRAMS}, stamped="k8s.io/kubernetes"),
         Module("kwok", "tool", {"kwok": "kwok"}),
     )
