@@ -294,10 +294,19 @@ def _first_gone(candidate: Candidate, event: KeyChanged, now: float, dice: float
     return replace(candidate, first=None, first_from=None, position=None, ask_at=ask_at)
 
 
-def _key_changed_claiming(candidate: Candidate, event: KeyChanged, now: float, _dice: float) -> Candidate:
+def _key_changed_claiming(candidate: Candidate, event: KeyChanged, now: float, dice: float) -> Candidate:
+    if event.name != candidate.name:
+        return _others_key_changed(candidate, event, now, dice)
     # the claim's answer says how things stood when it took effect: what came after must be read
-    if event.name == candidate.name and (event.key is None or _is_foreign(candidate, event.key)):
-        return replace(candidate, ask_at=now)
+    return replace(candidate, ask_at=now) if event.key is None or _is_foreign(candidate, event.key) else candidate
+
+
+def _others_key_changed(candidate: Candidate, event: KeyChanged, _now: float, _dice: float) -> Candidate:
+    """Forget a leader that went: its watch ends, and an answer from before that begins a new one, which tells again."""
+    if event.key is not None:
+        return _renamed(candidate, event.key)
+    if candidate.first is not None and event.name == candidate.first.name:
+        return replace(candidate, first=None, first_from=None)
     return candidate
 
 
@@ -426,7 +435,8 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type, Callable[..., Candidate], tuple[Phas
     ((_P.CLAIMING,), KeyChanged, _key_changed_claiming, ()),
     ((_P.DRAINING,), KeyChanged, _key_changed_draining, (_P.RELEASING, *_AFTER_KEY)),
     ((_P.STANDING_OUT,), KeyChanged, _key_changed_standing_out, (_P.RELEASING,)),
-    ((_P.CONNECTING, _P.RELEASING, _P.STOPPED), KeyChanged, _stay, ()),
+    ((_P.RELEASING,), KeyChanged, _others_key_changed, ()),
+    ((_P.CONNECTING, _P.STOPPED), KeyChanged, _stay, ()),
     (_WITH_SESSION, WatchBroke, _watch_broke, ()),
     ((_P.CONNECTING, _P.STOPPED), WatchBroke, _stay, ()),
     ((_P.LEADING,), StepDown, _step_down, (_P.DRAINING,)),

@@ -228,6 +228,17 @@ def test_the_new_leaders_name_is_read_once_later_by_those_who_do_not_stand_next(
     assert 2.0 < driven.candidate.due(2.0) <= 12.0
 
 
+def test_a_leader_that_went_while_the_claim_was_out_is_watched_anew_from_the_claims_answer() -> None:
+    driven = waiting().feed(KeyChanged(MINE, 30, None), 2.0)
+    assert driven.effects == (Claim(with_queue=True),)
+    driven.feed(KeyChanged(OTHER, 41, None), 2.1)
+    assert OTHER not in driven.candidate.watches()
+    mine = key(revision=40)
+    seen = QueueView(header(40), OTHERS, mine, OTHERS, count=2)
+    driven.feed(Claimed(header(40), mine, seen), 2.2)
+    assert driven.candidate.watches()[OTHER] == 41
+
+
 def test_an_unanswered_claim_is_put_again_as_it_was() -> None:
     driven = claiming().feed(Unanswered(), 0.2)
     assert driven.effects == ()
