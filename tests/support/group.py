@@ -64,12 +64,12 @@ class Group:
 
     def __enter__(self) -> Self:
         with ExitStack() as starting:
-            # last in, first out: the witness stops asking before they go, and judges
+            # last in, first out: the frozen are thawed, for the witness waits for them; it judges; then all go
             for sidecar in self.sidecars:
                 starting.callback(sidecar.kill)
                 sidecar.start()
-            starting.callback(self._thaw)
             starting.enter_context(self.witness)
+            starting.callback(self._thaw)
             for sidecar in self.sidecars:
                 self.witness.attend(sidecar)
             self.settle()
@@ -80,7 +80,6 @@ class Group:
         self._running.__exit__(*exception)  # type: ignore[arg-type]
 
     def _thaw(self) -> None:
-        """A frozen one would keep the witness waiting."""
         for sidecar in self.sidecars:
             if sidecar.alive:
                 sidecar.thaw()
