@@ -1,0 +1,1 @@
+"""The chart, injection and deploy/: on a real control plane where they are marked ``tools``."""
