@@ -1,0 +1,23 @@
+"""The API server with the policy in force, and an etcd of the elections' own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.controlplane import ControlPlane
+from tests.support.etcd import Cluster, Programs, running
+from tests.support.kube import install_policy
+from tests.support.tools import etcd_binary, etcdctl_binary, etcdutl_binary
+
+
+@pytest.fixture(scope="session")
+def plane(real_control_plane: ControlPlane) -> ControlPlane:
+    install_policy(real_control_plane)
+    return real_control_plane
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    programs = Programs(etcd_binary("3.6"), etcdctl_binary("3.6"), etcdutl_binary("3.6"))
+    with running(Cluster(tmp_path_factory.mktemp("etcd"), programs=programs)) as cluster:
+        yield cluster
