@@ -1,3 +1,13 @@
+{{/* A text as a CEL string. */}}
+{{- define "leader-sidecar.cel" -}}
+'{{ . | replace "\\" "\\\\" | replace "'" "\\'" }}'
+{{- end }}
+
+{{/* A mapping of texts as a CEL map. */}}
+{{- define "leader-sidecar.celMap" -}}
+{ {{- range $i, $key := keys (. | default dict) | sortAlpha }}{{ if $i }}, {{ end }}{{ include "leader-sidecar.cel" $key }}: {{ include "leader-sidecar.cel" (toString (get $ $key)) }}{{ end -}} }
+{{- end }}
+
 {{/* Namespaces that injection and its check reach. */}}
 {{- define "leader-sidecar.injectedNamespaces" -}}
 {{- with .Values.injection.excludedNamespaces -}}
