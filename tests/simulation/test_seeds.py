@@ -20,7 +20,7 @@ def test_no_two_promises_overlap_and_peace_brings_one_leader(seed: int) -> None:
     assert result.answers > 1000
 
 
-def test_promises_hold_when_every_answer_is_a_leaders_or_its_only_followers() -> None:
+def test_promises_hold_between_two_electors() -> None:
     results = [simulate(seed, electors=2, seconds=200.0) for seed in range(1000, 1008)]
     assert not [(result.seed, result.violations) for result in results if result.violations]
 
