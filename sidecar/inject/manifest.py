@@ -1,4 +1,4 @@
-"""Manifests as text: documents that change are written anew with their comments and order, all others stay as they are."""
+"""Manifests as text: documents that change are written anew with their comments and order, the others are untouched."""
 
 import io
 import itertools

@@ -55,6 +55,12 @@ LEADER = {E: "leader"}
 ELECTING = {E: "electing"}
 FOLLOWER = {E: "follower"}
 
+DEFAULT_TOLERATIONS = [
+    {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    for what in ("not-ready", "unreachable")
+]
+"""What every pod has; they may be added to, not changed."""
+
 CASES = [
     Case("follower, without a token", "own", meta(FOLLOWER)),
     Case("leader, with its token", "own", meta(LEADER, {TOKEN: "7"})),
@@ -99,7 +105,9 @@ CASES = [
         NOTHING_ELSE,
         strategic=True,
     ),
-    Case("a toleration", "own", {"spec": {"tolerations": [{"operator": "Exists"}]}}, NOTHING_ELSE, strategic=True),
+    Case(
+        "a toleration", "own", {"spec": {"tolerations": [*DEFAULT_TOLERATIONS, {"operator": "Exists"}]}}, NOTHING_ELSE
+    ),
     Case("a deadline", "own", {"spec": {"activeDeadlineSeconds": 5}}, NOTHING_ELSE),
     Case("a finalizer", "own", {"metadata": {"finalizers": ["x.example/y"]}}, NOTHING_ELSE),
     Case(
