@@ -78,7 +78,7 @@ class Candidate:
 
 
 class PodGroup:
-    """Used as a context manager: one leads, and its label says so. At the end promise 1 and 3 are judged."""
+    """Used as a context manager: one leads, and its label says so. ``check`` judges promises 1 and 3."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class PodGroup:
                 starting.callback(self._end, candidate)
                 candidate.sidecar.start()
             starting.callback(self._thaw)
-            starting.enter_context(self.witness)
+            starting.callback(self.witness.stop)
             for candidate in self.candidates:
                 self.witness.attend(candidate.sidecar)
             self.settle()
@@ -140,15 +140,17 @@ class PodGroup:
             self.witness.forget()
 
     def settle(self, *, without: Sequence[Candidate] = ()) -> Candidate:
-        """Wait until one leads and its pod alone says so, and the others' pods say follower; the leader.
+        """Wait until one leads and its pod alone says so, the others wait and their pods say follower; the leader.
 
         The sidecars of ``without`` are not asked; their pods are looked at all the same.
         """
         asked = [candidate for candidate in self.candidates if candidate not in without]
         deadline = Deadline(_PATIENCE_SECONDS)
         while deadline.goes_on():
-            leading = [candidate for candidate in asked if candidate.sidecar.leads()]
-            if len(leading) == 1 and self.watch.leaders() == [leading[0].name] and self._others_follow(leading[0]):
+            states = {candidate: _state(candidate) for candidate in asked}
+            leading = [candidate for candidate in asked if states[candidate] == "leading"]
+            in_order = sorted(states.values()) == ["leading"] + ["waiting"] * (len(asked) - 1)
+            if in_order and self.watch.leaders() == [leading[0].name] and self._others_follow(leading[0]):
                 return leading[0]
         pods = "\n".join(map(str, self.watch.pods().values()))
         raise AssertionError(f"no order comes:\n{pods}\n{self.logs()}")
@@ -199,3 +201,10 @@ class PodGroup:
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}/rolebindings"
         self.plane.must("POST", path, {"metadata": {"name": "candidates"}, "roleRef": role, "subjects": [subject]})
+
+
+def _state(candidate: Candidate) -> str:
+    try:
+        return str(candidate.sidecar.leader()[1]["state"])
+    except Unreachable:
+        return "unreachable"

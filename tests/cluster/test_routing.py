@@ -39,6 +39,7 @@ def group(running: PodGroup) -> Iterator[PodGroup]:
 def native(plane: ControlPlane, etcd: Cluster, tmp_path: Path) -> Iterator[PodGroup]:
     with PodGroup(plane, etcd, tmp_path, flags=["--native"]) as running:
         yield running
+        running.check()
 
 
 def sleep_ttls(group: PodGroup, ttls: float) -> None:
