@@ -10,7 +10,7 @@ from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
-from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, SettingError
+from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, PermissionDenied, SettingError
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.store import EtcdStore
 from sidecar.http.server import HttpServer
@@ -91,8 +91,8 @@ class Service:
                 elector.cancel()
                 await self._http.stop(LAST_CALLS_SECONDS)
                 await http
-        except* AuthenticationFailed as refused:
-            raise self._name_setting(refused.exceptions[0]) from refused
+        except* (AuthenticationFailed, PermissionDenied) as refused:
+            raise self._name_setting(refused) from refused
         finally:
             await self._store.close()
             if self._pod is not None:
@@ -165,10 +165,20 @@ class Service:
         for caution in cautions(self._settings, cpu_quota_cores()):
             log.warning(caution)
 
-    def _name_setting(self, refused: BaseException) -> SettingError:
-        user = self._settings.etcd_user
-        mend = f"{refused}: give the right --etcd-user with its --etcd-password-file"
-        return SettingError("--etcd-user", user, mend, exit_code=ExitCode.NO_PERMISSION)
+    def _name_setting(self, refused: BaseExceptionGroup[EtcdError]) -> SettingError:
+        """The setting to be mended when etcd refuses this sidecar at its start."""
+        settings, error = self._settings, _first(refused)
+        if isinstance(error, PermissionDenied):
+            lock = settings.lock(settings.election)
+            mend = f"{error}: let etcd user {settings.etcd_user} read and write the keys that begin with {lock}/"
+            return SettingError("--lock-name", lock, mend, exit_code=ExitCode.NO_PERMISSION)
+        mend = f"{error}: give the right --etcd-user with its --etcd-password-file"
+        return SettingError("--etcd-user", settings.etcd_user, mend, exit_code=ExitCode.NO_PERMISSION)
+
+
+def _first(errors: BaseExceptionGroup[EtcdError]) -> EtcdError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _etcd_settings(settings: Settings) -> EtcdSettings:

@@ -34,7 +34,15 @@ from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.follow import Followed
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
-from sidecar.errors import EtcdError, HistoryWentBack, LeaseNotFound, NoSpace, NotLeading
+from sidecar.errors import (
+    AuthenticationFailed,
+    EtcdError,
+    HistoryWentBack,
+    LeaseNotFound,
+    NoSpace,
+    NotLeading,
+    PermissionDenied,
+)
 from sidecar.etcd.port import LockStore
 from sidecar.metrics import Metrics
 
@@ -51,6 +59,8 @@ StepDownWork = Callable[[], Awaitable[None]]
 
 class Elector:
     """One election. ``run`` until cancelled; ``stop`` first, to leave in order.
+
+    ``run`` raises ``AuthenticationFailed`` or ``PermissionDenied`` when etcd refuses the very first questions.
 
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
     bounds itself. ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
@@ -87,6 +97,7 @@ class Elector:
         self._first_seen: tuple[float, float] | None = None  # since when, and when last
         self._stuck, self._ignored = False, tuple[str, ...]()
         self._said: dict[type, str] = {}
+        self._ever_answered = False
         self._leaving: asyncio.Task[None] | None = None
         self._queue: asyncio.Task[tuple[int, Sequence[LockKey]] | EtcdError] | None = None
         self._queue_at = -NEVER
@@ -245,12 +256,12 @@ class Elector:
         now = self._clock.now()
         before = self._candidate
         self._candidate, effects = step(before, event, now, self._random.random())
+        for effect in effects:  # before anybody is told: the next leader waits for what is asked here
+            self._carry_out(effect)
+        self._watched.want(self._candidate.watches())
         self._note(now)
         if isinstance(event, Claimed | Looked) or self._candidate.phase is not Phase.WAITING:
             self._note_first(now)
-        self._watched.want(self._candidate.watches())
-        for effect in effects:
-            self._carry_out(effect)
         if self._candidate.due(now) < before.due(now) or self._candidate.phase is not before.phase:
             self._alarm.ring()
 
@@ -275,11 +286,14 @@ class Elector:
         except LeaseNotFound:
             lost = Reason.LEASE_LOST
         except EtcdError as error:
+            if isinstance(error, AuthenticationFailed | PermissionDenied) and not self._ever_answered:
+                raise  # at start it is a setting to be mended; later it is an outage like others
             self._say(question, error)
             if isinstance(error, NoSpace) and isinstance(question, Release):
                 # an old etcd that is full refuses every transaction; a lease it always takes back, and the key with it
                 lost = await self._give_lease_back(lease_id)
         else:
+            self._ever_answered = True
             self._said.pop(type(question), None)
         self._feed(answer)
         if lost is not None:

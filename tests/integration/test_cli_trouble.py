@@ -71,6 +71,28 @@ def test_a_wrong_password_is_told_without_repeating_it(tmp_path: Path) -> None:
     assert "wr0ng" not in line
 
 
+def test_an_etcd_that_wants_a_user_is_told_when_none_is_given(tmp_path: Path) -> None:
+    with running(Cluster(tmp_path)) as etcd:
+        etcd.enable_auth()
+        code, (line,) = run(f"--etcd-endpoints={','.join(etcd.endpoints)}")
+    assert code == ExitCode.NO_PERMISSION
+    assert line.startswith("leader-sidecar: --etcd-user: not set: ")
+
+
+def test_a_user_without_rights_on_the_lock_is_told_which_keys_it_needs(tmp_path: Path) -> None:
+    with running(Cluster(tmp_path)) as etcd:
+        etcd.enable_auth(Account("bob", "right"), prefix="/elsewhere/")
+        code, (line,) = run(
+            f"--etcd-endpoints={','.join(etcd.endpoints)}",
+            "--etcd-user=bob",
+            "--lock-name=/mine",
+            LEADER_SIDECAR_ETCD_PASSWORD="right",  # noqa: S106
+        )
+    assert code == ExitCode.NO_PERMISSION
+    assert line.startswith("leader-sidecar: --lock-name: '/mine': ")
+    assert "bob" in line
+
+
 def test_without_etcd_it_keeps_trying_healthy_but_not_ready_and_stops_when_told(tmp_path: Path) -> None:
     with SidecarProcess("a", etcd_endpoints="http://127.0.0.1:1", lock_name="/x", folder=tmp_path) as sidecar:
         sidecar.wait_until_healthy()

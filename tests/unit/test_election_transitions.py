@@ -137,8 +137,7 @@ def test_a_first_place_seen_in_another_term_than_the_renewal_does_not_lead_but_r
     driven = looking().feed(Looked(view(key(), key(), term=3)), 0.3)
     assert not driven.candidate.leads(0.3)
     assert driven.effects == (RenewNow(),)
-    driven.feed(Renewed(renewal(0.4, term=3)), 0.5)
-    assert driven.effects == (Look(15),)
+    assert driven.feed(Renewed(renewal(0.4, term=3)), 0.5).effects == (Look(15),)
     assert driven.feed(Looked(view(key(), key(), term=3)), 0.6).candidate.leads(0.6)
 
 
@@ -289,9 +288,8 @@ def test_an_answer_for_an_older_lease_does_not_count() -> None:
     driven = looking().feed(SessionLost(Reason.LEASE_LOST), 0.3)
     driven.feed(SessionOpened(renewal(0.4, lease_id=0xF)), 0.4)
     assert driven.effects == ()  # the read of the old session is still out
-    driven.feed(Looked(view(key(), key())), 0.5)
+    assert driven.feed(Looked(view(key(), key())), 0.5).effects == (Claim(with_queue=False),)
     assert not driven.candidate.leads(0.5)
-    assert driven.effects == (Claim(with_queue=False),)
 
 
 def test_wall_time_that_gains_ends_the_verdict_until_a_renewal_sent_afterwards_is_confirmed() -> None:
