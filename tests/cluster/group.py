@@ -155,6 +155,21 @@ class PodGroup:
         pods = "\n".join(map(str, self.watch.pods().values()))
         raise AssertionError(f"no order comes:\n{pods}\n{self.logs()}")
 
+    def play_kubelet(self) -> None:
+        """Every pod runs, is ready and has an address, as a Service asks."""
+        for number, candidate in enumerate(self.candidates):
+            ready = {"type": "Ready", "status": "True"}
+            address = f"10.99.0.{number + 1}"
+            status = {"phase": "Running", "conditions": [ready], "podIP": address, "podIPs": [{"ip": address}]}
+            self.plane.set_pod_status(self.namespace, candidate.name, status)
+
+    def create_service(self, name: str, role: str) -> None:
+        """Leads to the pods whose label says ``role``."""
+        spec = {"selector": {KEY: role}, "ports": [{"port": 80}]}
+        self.plane.must(
+            "POST", f"/api/v1/namespaces/{self.namespace}/services", {"metadata": {"name": name}, "spec": spec}
+        )
+
     def wait_until_one_leads(self, *, other_than: Candidate) -> Candidate:
         """By its sidecar's word, whatever the labels say."""
         deadline = Deadline(_PATIENCE_SECONDS)

@@ -76,3 +76,22 @@ def gaps(events: Iterable[Seen]) -> list[float]:
         elif has and not had and since is not None:
             found.append(event.at - since)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One state of a Service: the pods that kube-proxy would send a new connection to."""
+
+    at: float
+    pods: tuple[str, ...]
+
+
+def reached(event: Mapping[str, Any], at: float) -> Reached:
+    """A watch event about the Service's only EndpointSlice.
+
+    kube-proxy uses the endpoints that are ready; where there are none, those that terminate and still serve.
+    """
+    endpoints = [] if event["type"] == "DELETED" else event["object"].get("endpoints") or []
+    ready = [each for each in endpoints if each["conditions"].get("ready")]
+    chosen = ready or [each for each in endpoints if each["conditions"].get("serving")]
+    return Reached(at, tuple(sorted(each["targetRef"]["name"] for each in chosen)))
