@@ -1,4 +1,4 @@
-"""Waits until the sidecar at the URL given leads and its label is in sync; 1 when it does not within two minutes."""
+"""ask.py URL SECONDS: waits until the sidecar there leads and its label is in sync; 1 when the time is up."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ def ask(path: str) -> str:
         return f"no answer: {error}"
 
 
-ends = time.monotonic() + 120
+ends = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < ends:
     answers = {path: ask(path) for path in ("/leader", "/readyz?strict")}
     if all(answer.startswith("200 ") for answer in answers.values()):
