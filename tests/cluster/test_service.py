@@ -1,6 +1,10 @@
-"""What a user of the leader's Service sees: the EndpointSlice, as the real controller makes it of the labels."""
+"""What a user of the leader's Service sees: the EndpointSlice, as the real controller makes it of the labels.
 
-from collections.abc import Callable, Iterator
+``--log-cli-level=INFO`` shows how long it led to nobody.
+"""
+
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ from tests.support.etcd import Cluster
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
-Report = Callable[[str, object], None]
+log = logging.getLogger(__name__)
 
 
 def watched(group: PodGroup) -> ServiceWatch:
@@ -35,7 +39,7 @@ def native(slices: ControlPlane, etcd: Cluster, tmp_path: Path) -> Iterator[PodG
         running.check()
 
 
-def test_it_leads_to_the_leader_alone_and_never_to_two(group: PodGroup, record_property: Report) -> None:
+def test_it_leads_to_the_leader_alone_and_never_to_two(group: PodGroup) -> None:
     with watched(group) as service:
         service.wait_for((group.settle().name,))
         for _ in range(4):
@@ -46,10 +50,10 @@ def test_it_leads_to_the_leader_alone_and_never_to_two(group: PodGroup, record_p
         new = group.settle(without=[leader])
         service.wait_for((new.name,))
     assert max(len(state.pods) for state in service.seen()) == 1
-    record_property("gaps_seconds", service.gaps())
+    log.info("led to nobody for, in ms: %s", [round(gap * 1000) for gap in service.gaps()])
 
 
-def test_a_native_leader_that_terminates_is_followed_without_a_gap(native: PodGroup, record_property: Report) -> None:
+def test_a_native_leader_that_terminates_is_followed_without_a_gap(native: PodGroup) -> None:
     """One change of the slice: from the old one, which still serves, to the new one."""
     with watched(native) as service:
         leader = native.settle()
@@ -63,7 +67,7 @@ def test_a_native_leader_that_terminates_is_followed_without_a_gap(native: PodGr
     states = [state.pods for state in service.seen()]
     first = states.index((leader.name,))
     assert set(states[first:]) == {(leader.name,), (new.name,)}
-    record_property("states", states)
+    log.info("led to: %s", states)
 
 
 def test_while_no_sidecar_reaches_the_api_the_service_stays_as_it_was(group: PodGroup) -> None:
