@@ -1,5 +1,6 @@
 """Every file in deploy/ is accepted by a real API server, and what is made there is what its source makes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ KUSTOMIZATIONS = sorted(
     for path in DEPLOY.rglob("kustomization.yaml")
     if yaml.safe_load(path.read_text())["kind"] == "Kustomization"
 )
+DOCUMENTED = re.findall(
+    r"^```yaml\n(apiVersion:.*?)^```", (ROOT / "docs" / "kubernetes.md").read_text(), re.DOTALL | re.MULTILINE
+)
+SECURE = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 COMPONENTS = ["rights", "policy", "injection"]
 EXAMPLES = sorted(
     path.relative_to(DEPLOY).as_posix()
@@ -70,6 +80,15 @@ def test_an_example_is_accepted_in_a_restricted_namespace(plane: ControlPlane, n
 
 
 @pytest.mark.tools
+@pytest.mark.parametrize("number", range(len(DOCUMENTED)))
+def test_what_the_docs_show_is_accepted(plane: ControlPlane, namespace: str, number: int) -> None:
+    for each in yaml.safe_load_all(DOCUMENTED[number]):
+        if each["kind"] == "Deployment":  # shown without what the standard asks of the workload's own container
+            each["spec"]["template"]["spec"]["containers"][0]["securityContext"] = SECURE
+        accepted(plane, yaml.safe_dump(each), namespace)
+
+
+@pytest.mark.tools
 def test_what_is_made_is_what_its_source_makes() -> None:
     for path, text in rendered():
         assert path.read_text() == text, f"{path.relative_to(ROOT)} is old: python -m tests.chart.render"
@@ -81,6 +100,13 @@ def test_a_file_is_yaml_and_says_what_it_is_for(path: Path) -> None:
     assert list(yaml.safe_load_all(text))
     if path.parent.parent.name == "examples" or path.parent.name == "examples":
         assert text.startswith("#") or path.parent.name == "kustomize"
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    for page in ("docs/kubernetes.md", "docs/security.md", "deploy/README.md", "helm/leader-sidecar/README.md"):
+        path = ROOT / page
+        for link in re.findall(r"\]\(([^)#]+)", path.read_text()):
+            assert (path.parent / link).exists(), f"{page}: {link}"
 
 
 def test_examples_name_one_election_in_label_and_services() -> None:
