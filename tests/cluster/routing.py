@@ -18,15 +18,16 @@ class Seen:
     version: str
 
 
-def seen(event: Mapping[str, Any], key: str, at: float) -> Seen:
-    """A watch event about a pod. ``key`` is the election's label."""
+def seen(event: Mapping[str, Any], key: str, at: float, *, leader: str = "leader") -> Seen:
+    """A watch event about a pod. ``key`` is the label, and ``leader`` its value that leads."""
     metadata = event["object"]["metadata"]
     gone = event["type"] == "DELETED"
+    value = (metadata.get("labels") or {}).get(key, "")
     return Seen(
         at=at,
         uid=metadata["uid"],
         name=metadata["name"],
-        role=None if gone else (metadata.get("labels") or {}).get(key, ""),
+        role=None if gone else "leader" if value == leader else value,
         token=int((metadata.get("annotations") or {}).get(f"{key}.token", 0)),
         terminating="deletionTimestamp" in metadata,
         version=metadata["resourceVersion"],

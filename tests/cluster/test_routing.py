@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster.group import PodGroup
 from tests.cluster.proxy import Proxy
+from tests.cluster.watch import PodWatch
 from tests.support.controlplane import ControlPlane
 from tests.support.etcd import Cluster
 
@@ -275,3 +276,22 @@ class TestTerminatingLeader:
         assert leader.sidecar.terminate() == 0
         assert leader.role == "leader"
         native.settle(without=[leader])  # until its lease ends: then another leads
+
+
+def test_a_label_of_the_users_own_keeps_the_promise_too(plane: ControlPlane, etcd: Cluster, tmp_path: Path) -> None:
+    flags = ["--label=role=primary/replica"]
+    with (
+        PodGroup(plane, etcd, tmp_path, flags=flags) as group,
+        PodWatch(plane, group.namespace, "role", leader="primary") as role,
+    ):
+        for _ in range(3):
+            leader = group.settle()
+            role.wait_for("its own label says so", lambda: role.leaders() == group.watch.leaders(), group.logs)
+            group.resign(leader)
+        leader = group.settle()
+        leader.sidecar.freeze()
+        new = group.settle(without=[leader])
+        role.wait_for("the other one's does", lambda: role.leaders() == [new.name], group.logs)
+        leader.sidecar.thaw()
+        group.settle()
+        group.check()

@@ -91,14 +91,14 @@ class Watch:
 class PodWatch(Watch):
     """At its end what was seen must not break promise 3."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, key: str) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, key: str, *, leader: str = "leader") -> None:
         super().__init__(plane, f"/api/v1/namespaces/{namespace}/pods")
-        self._key = key
+        self._key, self._leader = key, leader
         self._events: list[Seen] = []
         self._now: dict[str, Seen] = {}
 
     def take(self, event: dict[str, Any]) -> None:
-        pod = seen(event, self._key, time.monotonic())
+        pod = seen(event, self._key, time.monotonic(), leader=self._leader)
         self._events.append(pod)
         if pod.role is None:
             self._now.pop(pod.uid, None)
