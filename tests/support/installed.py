@@ -37,9 +37,9 @@ class Installed:
         """What becomes of a pod, without making it."""
         return self.plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
 
-    def upgrade(self, *values: Path, sets: Mapping[str, Any] | None = None) -> None:
-        """Other values, in force on return as far as the ConfigMap goes."""
-        helm(*_command("upgrade", values), values=sets, plane=self.plane)
+    def upgrade(self, values: Mapping[str, Any]) -> None:
+        """To these values alone. API servers take policies up some time later: wait for what the new ones do."""
+        helm(*_command("upgrade", ()), values=values, plane=self.plane)
 
 
 def bind(plane: ControlPlane, namespace: str, service_account: str = "default") -> None:
