@@ -1,27 +1,30 @@
-"""The API server with the policy in force, and an etcd of the elections' own."""
+"""An API server with the chart's policy in force, and an etcd of the elections' own."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.policy import apply_policy
 from tests.support.children import Child
-from tests.support.controlplane import ControlPlane
-from tests.support.etcd import Cluster, Programs, running
-from tests.support.kube import install_policy
+from tests.support.controlplane import ControlPlane, control_plane
+from tests.support.etcd import Cluster, Programs
+from tests.support.etcd import running as running_etcd
 from tests.support.tools import etcd_binary, etcdctl_binary, etcdutl_binary, kube_controller_manager_binary
 
 
 @pytest.fixture(scope="session")
-def plane(real_control_plane: ControlPlane) -> ControlPlane:
-    install_policy(real_control_plane)
-    return real_control_plane
+def plane() -> Iterator[ControlPlane]:
+    """One of these tests' own, since they restart it; with the chart's rights and policy in force."""
+    with control_plane() as running:
+        apply_policy(running, labels=["role=primary/replica"])
+        yield running
 
 
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     programs = Programs(etcd_binary("3.6"), etcdctl_binary("3.6"), etcdutl_binary("3.6"))
-    with running(Cluster(tmp_path_factory.mktemp("etcd"), programs=programs)) as cluster:
+    with running_etcd(Cluster(tmp_path_factory.mktemp("etcd"), programs=programs)) as cluster:
         yield cluster
 
 
