@@ -7,7 +7,7 @@ SEEDS ?= 0-200
 READY := .venv/.ready
 RUN := .venv/bin/python -m
 
-.PHONY: demo test test-all lint bench simulate soak tools lock docs setup
+.PHONY: demo test test-all lint bench simulate soak image tools lock docs setup
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -35,6 +35,9 @@ soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100
 	$(RUN) tests.soak $(ARGS)
 	$(RUN) tests.simulation --seeds 0-2000
 	$(RUN) sidecar demo --rounds 20
+
+image: ## the container image as a docker archive, by buildah, which needs no daemon; scripts/image says what can be set
+	scripts/image build/leader-sidecar.tar $(ARGS)
 
 tools: $(READY) ## builds etcd, kube-apiserver and our Go programs from their modules, once
 	$(RUN) tests.tools.build
