@@ -78,6 +78,7 @@ def etcd_choice(where: str, choice: EtcdChoice) -> Iterator[Finding]:
 
 
 def _outside_the_cluster(url: str) -> bool:
-    """Whether other clusters may well use it, too: a Service's name has no dot, or ``svc`` in it."""
+    """Whether other clusters may well use it, too: a Service is NAME, NAME.NAMESPACE, or has ``svc`` after those."""
     host = urlsplit(url).hostname or ""
-    return "." in host and "svc" not in host.split(".") and not host.startswith("127.")
+    parts = host.split(".")
+    return (len(parts) > 2 or ":" in host) and "svc" not in parts and not host.startswith("127.") and host != "::1"

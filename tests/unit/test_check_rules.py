@@ -194,11 +194,14 @@ def test_clocks(source: str | None, counts_suspend: bool, found: int) -> None:
     ("endpoint", "found"),
     [
         ("http://etcd:2379", False),
+        ("http://etcd.etcd:2379", False),
         ("http://etcd.etcd.svc:2379", False),
         ("http://etcd.etcd.svc.cluster.local:2379", False),
         ("http://127.0.0.1:2379", False),
         ("https://etcd.example.com:2379", True),
         ("https://10.0.0.5:2379", True),
+        ("https://[2001:db8::1]:2379", True),
+        ("http://[::1]:2379", False),
     ],
 )
 def test_an_etcd_outside_the_cluster_may_have_other_clusters(endpoint: str, found: bool) -> None:
