@@ -28,6 +28,7 @@ def put_into(document: Any, choices: Choices) -> bool:
     found = [
         *problems(wish, annotations, _selected(document), where, choices.label_prefix),
         *_volume_clashes(pod["spec"], choices, where),
+        *_host_network(pod["spec"], where),
     ]
     if not choices.etcd_endpoints and not wish.etcd_endpoints:
         mend = "give --etcd-endpoints, or the annotation leader-sidecar/etcd-endpoints"
@@ -108,6 +109,12 @@ def _volume_clashes(spec: Mapping[str, Any], choices: Choices, where: str) -> It
         if volume["name"] in there:
             mend = "is the name of a volume that the sidecar needs: call this one otherwise"
             yield SettingError(f"{where}: volume", volume["name"], mend)
+
+
+def _host_network(spec: Mapping[str, Any], where: str) -> Iterator[SettingError]:
+    if spec.get("hostNetwork"):
+        mend = "the sidecar's ports would be the node's: write the container yourself, with --listen and --probe-listen"
+        yield SettingError(f"{where}: hostNetwork", True, mend)
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

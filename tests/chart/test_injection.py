@@ -125,6 +125,13 @@ def test_settings_of_a_pod_s_own(ask: Callable[..., Answer], asked: Asked) -> No
         assert WORDS[asked.refused] in message(answer)
 
 
+def test_the_node_s_network_is_refused(chart: Installed) -> None:
+    open_to_all = chart.namespace()  # the restricted standard would refuse it itself
+    answer = chart.dry_run(open_to_all, pod(labels={INJECT: "e"}, hostNetwork=True))
+    assert "would be the node's" in message(answer)
+    assert chart.dry_run(open_to_all, pod(hostNetwork=True)).status == 201
+
+
 def test_a_pod_s_tokens_may_be_restored_with_it(ask: Callable[..., Answer]) -> None:
     assert ask(annotations={"leader-sidecar/e.token": "7", "other.example/x": "y"}).status == 201
 
@@ -167,7 +174,9 @@ def workload(kind: str, name: str, pods: dict[str, Any]) -> tuple[str, dict[str,
         pods["spec"]["restartPolicy"] = "Never"
         spec = {"template": pods, "parallelism": 3, "completions": 3}
         return "/apis/batch/v1", {"kind": kind, "metadata": metadata, "spec": spec}
-    spec = {"replicas": 3, "selector": selector, "template": pods}
+    spec = {"selector": selector, "template": pods}
+    if kind != "DaemonSet":
+        spec |= {"replicas": 3}
     if kind == "StatefulSet":
         spec |= {"serviceName": "s"}
     return "/apis/apps/v1", {"kind": kind, "metadata": metadata, "spec": spec}
@@ -196,20 +205,31 @@ def wait_for_pods(chart: Installed, namespace: str, count: int) -> list[dict[str
     raise AssertionError(f"{len(found)} pods: {[each['status'] for each in found]}")
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "Job"])
 @pytest.mark.parametrize(
-    ("election", "annotations", "words"),
+    ("election", "annotations", "spec", "words"),
     [
-        ("NOPE", {}, WORDS["election"]),
-        ("w", {"leader-sidecar/ttl": "1"}, WORDS["ttl"]),
-        ("w", {"leader-sidecar/label": "app=w/x"}, "would orphan the pod"),
+        ("NOPE", {}, {}, WORDS["election"]),
+        ("w", {"leader-sidecar/ttl": "1"}, {}, WORDS["ttl"]),
+        ("w", {"leader-sidecar/label": "app=w/x"}, {}, "would orphan the pod"),
+        ("w", {}, {"hostNetwork": True}, "would be the node's"),
     ],
-    ids=["name", "annotation", "selector"],
+    ids=["name", "annotation", "selector", "network"],
 )
 def test_what_cannot_work_is_refused_on_the_workload_already(
-    chart: Installed, namespace: str, kind: str, election: str, annotations: dict[str, str], words: str
+    chart: Installed,
+    namespace: str,
+    kind: str,
+    election: str,
+    annotations: dict[str, str],
+    spec: dict[str, Any],
+    words: str,
 ) -> None:
-    group, body = workload(kind, "refused", template(election, **annotations))
+    if kind == "Job" and words == "would orphan the pod":
+        pytest.skip("a Job's selector is Kubernetes' own")
+    pods = template(election, **annotations)
+    pods["spec"] |= spec
+    group, body = workload(kind, "refused", pods)
     answer = chart.plane.request("POST", f"{group}/namespaces/{namespace}/{kind.lower()}s?dryRun=All", body)
     assert answer.status == 422, answer
     assert words in message(answer)

@@ -189,6 +189,12 @@ def test_everything_wrong_is_said_at_once() -> None:
     ]
 
 
+def test_the_node_s_network_is_refused() -> None:
+    """Its ports would be the node's, and whoever is on the node could ask it to resign."""
+    with pytest.raises(InvalidSettings, match="hostNetwork"):
+        injected(DEPLOYMENT.replace("      containers:\n", "      hostNetwork: true\n      containers:\n"))
+
+
 def test_etcd_must_be_named_somewhere() -> None:
     without = Choices(
         **{name: getattr(CHOICES, name) for name in Choices.__dataclass_fields__} | {"etcd_endpoints": ""}

@@ -19,7 +19,8 @@ namespaceSelector: {}
 {{- end -}}
 {{- end }}
 
-{{/* What is asked of labels and annotations of a pod that wants a sidecar; `variables.meta` is its metadata. */}}
+{{/* What is asked of labels and annotations of a pod that wants a sidecar; `variables.meta` is its metadata,
+`variables.hostNetwork` whether it has the node's network. */}}
 {{- define "leader-sidecar.injectionVariables" -}}
 - name: election
   expression: variables.meta.labels['leader-sidecar/inject']
@@ -74,5 +75,10 @@ namespaceSelector: {}
   message: >-
     annotation leader-sidecar/label: write KEY=LEADER/FOLLOWER, as in role=primary/replica; KEY is not one of the
     elections' own and does not end in .token
+  reason: Invalid
+- expression: "!variables.hostNetwork"
+  message: >-
+    hostNetwork: the sidecar's ports would be the node's, and its answers open to the whole node; write the container
+    yourself, with --listen and --probe-listen
   reason: Invalid
 {{- end }}
