@@ -51,6 +51,7 @@ def _compile(go: Go, module: Module, programs: Path) -> None:
             "-trimpath",
             "-buildvcs=false",
             f"-ldflags={flags}",
+            f"-tags={module.tags}",
             "-o",
             f"{programs}/",
             module.package,
@@ -90,14 +91,17 @@ def remove_outdated(module: Module) -> None:
 
 
 def main() -> int:
+    usual = [name for name, module in MODULES.items() if not module.asked_for]
     parser = argparse.ArgumentParser(prog="python -m tests.tools.build", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(MODULES)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of: {', '.join(MODULES)} (default: {', '.join(usual)})"
+    )
     parser.add_argument("--prune", action="store_true", help="also remove builds of earlier pins")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in MODULES]
     if unknown:
         parser.error(f"{unknown[0]}: not one of {', '.join(MODULES)}")
-    for name in chosen.names or MODULES:
+    for name in chosen.names or usual:
         begun = time.monotonic()
         try:
             did_build = build(MODULES[name])

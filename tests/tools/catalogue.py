@@ -18,15 +18,19 @@ class Module:
 
     ``package`` is what to build: ``tool`` for the module's tool lines, ``.`` for sources of our own. ``stamped`` names
     the required module whose version the program is to report, in Kubernetes' way; None where it knows by itself.
+    ``tags`` are Go's build tags. ``asked_for`` modules are built only when named: a node takes ten minutes more.
     """
 
     folder: str
     package: str
     programs: dict[str, str]
     stamped: str | None = None
+    tags: str = ""
+    asked_for: bool = False
 
 
 _KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+_CONTAINERD_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr")
 _ETCD_PROGRAMS = {"etcd": "server", "etcdctl": "etcdctl", "etcdutl": "etcdutl"}
 
 MODULES = {
@@ -39,6 +43,23 @@ MODULES = {
         Module("helm-unittest", "tool", {"helm-unittest": "helm-unittest"}),
         Module("kubernetes", "tool", {name: name for name in _KUBERNETES_PROGRAMS}, stamped="k8s.io/kubernetes"),
         Module("kwok", "tool", {"kwok": "kwok"}),
+        Module(
+            "node-kubelet",
+            "tool",
+            {name: name for name in ("kubelet", "kube-proxy")},
+            stamped="k8s.io/kubernetes",
+            asked_for=True,
+        ),
+        Module(
+            "node-containerd",
+            "tool",
+            {name: name for name in _CONTAINERD_PROGRAMS},
+            tags="no_btrfs",  # needs headers of the C library
+            asked_for=True,
+        ),
+        Module("node-network", "tool", {name: name for name in ("bridge", "host-local")}, asked_for=True),
+        Module("node-dns", "tool", {"coredns": "coredns"}, asked_for=True),
+        Module("node-pause", ".", {"node-pause": "node-pause"}, asked_for=True),
     )
 }
 

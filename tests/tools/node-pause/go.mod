@@ -1,0 +1,3 @@
+module leader-sidecar/tests/tools/node-pause
+
+go 1.26.0
