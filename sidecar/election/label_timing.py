@@ -16,6 +16,8 @@ UNAUTHORIZED_SECONDS = 5.0
 """How long every call must meet 401 before the pod counts as gone: an API server that starts refuses some."""
 
 _FIRST_SECONDS = {Failure.LOST: 0.1, Failure.CONFLICT: 0.01, Failure.GONE: 0.1, Failure.REFUSED: 1.0}
+LEADER_LOST_SECONDS = 2.0
+"""While a leader's label is missing a Service has nobody to route to: an absent API server is tried this often."""
 _LONGEST_SECONDS = {Failure.LOST: 10.0, Failure.CONFLICT: 1.0, Failure.GONE: 5.0, Failure.REFUSED: 60.0}
 
 
@@ -30,11 +32,12 @@ def careful_looks(now: float, chance: float) -> tuple[float, ...]:
     return tuple(now + seconds * (1 + 0.2 * chance) for seconds in CAREFUL_LOOKS_SECONDS)
 
 
-def backoff_seconds(failure: Failure, failures: int, chance: float) -> float:
+def backoff_seconds(failure: Failure, failures: int, chance: float, *, leads: bool) -> float:
     """After the ``failures``-th failure of this kind in a row. A first conflict is mere kubelet news: no delay."""
     if failure is Failure.CONFLICT and failures == 1:
         return 0.0
-    longest = min(_LONGEST_SECONDS[failure], _FIRST_SECONDS[failure] * 2.0 ** min(failures - 1, 20))
+    at_most = LEADER_LOST_SECONDS if leads and failure is Failure.LOST else _LONGEST_SECONDS[failure]
+    longest = min(at_most, _FIRST_SECONDS[failure] * 2.0 ** min(failures - 1, 20))
     return longest * (0.5 + 0.5 * chance)
 
 

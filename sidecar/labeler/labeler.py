@@ -112,8 +112,12 @@ class Labeler:
                 helper.cancel()
 
     async def _listen(self) -> None:
+        token = self._verdict.leading()
         while True:
             await self._verdict.changed()
+            before, token = token, self._verdict.leading()
+            if token != before:  # what failed for a follower says little of how long a leader should wait
+                self._schedule.forget_failures()
             self._news.set()
 
     async def _bound_start(self) -> None:

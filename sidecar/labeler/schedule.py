@@ -55,11 +55,15 @@ class Schedule:
             looks = sorted({*self._careful, *careful_looks(now, self._random.random())})
             self._careful = tuple(looks[:_CAREFUL_LOOKS_AT_MOST])
         failures = self._failures[type(step)] = self._failures.get(type(step), 0) + 1
-        delay = backoff_seconds(answer.failure, failures, self._random.random())
+        delay = backoff_seconds(answer.failure, failures, self._random.random(), leads=leads)
         if self._unauthorized_since is not None:
             # Whether the pod is gone is asked no later than it can be told.
             return min(delay, max(0.5, self._unauthorized_since + UNAUTHORIZED_SECONDS - now))
         return delay
+
+    def forget_failures(self) -> None:
+        """Back off from the beginning again."""
+        self._failures.clear()
 
     def unauthorized(self) -> bool:
         """Whether 401 has been the only answer for so long that the pod must be gone."""

@@ -235,6 +235,21 @@ async def test_without_rights_it_says_so_once_backs_off_and_goes_on(caplog: pyte
     assert any("serves it again" in record.getMessage() for record in caplog.records)
 
 
+async def test_a_new_leader_does_not_wait_by_what_failed_before() -> None:
+    bench = Bench()
+    async with bench.running():
+        await asyncio.sleep(1)
+        bench.pods.failures["patch"] = [KubeUnavailable("away") for _ in range(1000)]
+        bench.verdict.set(2)
+        await asyncio.sleep(100)
+        bench.verdict.set(None)
+        await asyncio.sleep(1)
+        bench.pods.failures["patch"] = [KubeUnavailable("away")]
+        bench.verdict.set(3)
+        await asyncio.sleep(0.5)
+        assert bench.pods.labels("me")[KEY] == "leader"
+
+
 async def test_a_peer_that_cannot_be_stripped_keeps_the_label_off_and_the_leadership_stands() -> None:
     bench = Bench()
     bench.pods.put("old", {KEY: "leader"}, {TOKEN: "1"})
