@@ -14,7 +14,7 @@ demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 
 	@$(RUN) sidecar demo $(ARGS)
 
 test: $(READY) ## what runs in minutes and needs no more tools
-	$(RUN) pytest -m "not slow and not tools" $(ARGS)
+	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
 	$(RUN) pytest -m "slow or tools" $(ARGS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -122,11 +123,25 @@ class Child:
         return self._process
 
 
+LANES, LANE = 20, range(12_000, 13_000)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now; all different."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
+    """Ports of 127.0.0.1 that nobody listens on now; none is given twice.
+
+    They lie below those that the kernel gives to outgoing connections, and each test process has a lane of its own: a
+    port may be given here long before somebody listens on it.
+    """
+    return list(itertools.islice(filter(_is_free, _lane), count))
+
+
+_lane = itertools.cycle(port + os.getpid() % LANES * len(LANE) for port in LANE)
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
 
 
 class Deadline:
