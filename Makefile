@@ -7,7 +7,7 @@ SEEDS ?= 0-200
 READY := .venv/.ready
 RUN := .venv/bin/python -m
 
-.PHONY: demo test test-all lint bench simulate soak image tools lock docs setup
+.PHONY: demo test test-all lint bench simulate soak image test-node bench-kubernetes tools lock docs setup
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -38,6 +38,15 @@ soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100
 
 image: ## the container image as a docker archive, by buildah, which needs no daemon; scripts/image says what can be set
 	scripts/image build/leader-sidecar.tar $(ARGS)
+
+test-node: $(READY) tools ## the image and the chart on a real node, as root: kubelet and all; makes the image, and once its base
+	[ -f build/base.tar ] || scripts/image-base build/base.tar
+	BASE_ARCHIVE=build/base.tar scripts/image build/leader-sidecar.tar
+	LEADER_SIDECAR_IMAGE=localhost/leader-sidecar:0.1.0 $(RUN) pytest tests/image
+	$(RUN) tests.node $(ARGS)
+
+bench-kubernetes: $(READY) tools ## what a Service's user goes without; needs what test-node has made; ARGS="--rounds 3 --idle 60"
+	$(RUN) tests.node bench $(ARGS)
 
 tools: $(READY) ## builds etcd, kube-apiserver and our Go programs from their modules, once
 	$(RUN) tests.tools.build

@@ -1,0 +1,1 @@
+"""The image, without a node: ``make test-node`` runs these first."""

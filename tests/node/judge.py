@@ -1,0 +1,46 @@
+"""What a Service's user may see, judged over all its answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tests.node.client import Answer
+
+
+def went_back(answers: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+    """Pairs of answers of a leader where the later bears a lower token, though it was asked for after the earlier came.
+
+    Two that overlap in time may come in any order.
+    """
+    led = [answer for answer in answers if answer.status == 200]
+    by_end = sorted(led, key=lambda answer: answer.done)
+    found, highest, ended = [], None, 0
+    for later in sorted(led, key=lambda answer: answer.sent):
+        while ended < len(by_end) and by_end[ended].done < later.sent:
+            if highest is None or by_end[ended].token > highest.token:
+                highest = by_end[ended]
+            ended += 1
+        if highest is not None and later.token < highest.token:
+            found.append((highest, later))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """``seconds`` without an answer by a leader, between two of them; ``lost`` requests sent within it."""
+
+    seconds: float
+    lost: int
+    before: Answer
+    after: Answer
+
+
+def longest_gap(answers: Sequence[Answer]) -> Gap:
+    """Raises ``ValueError`` when fewer than two answers were a leader's."""
+    led = sorted((answer for answer in answers if answer.status == 200), key=lambda answer: answer.done)
+    pairs = list(pairwise(led))
+    if not pairs:
+        raise ValueError("no leader answered twice")
+    before, after = max(pairs, key=lambda pair: pair[1].done - pair[0].done)
+    lost = sum(1 for answer in answers if answer.status != 200 and before.done < answer.sent < after.sent)
+    return Gap(after.done - before.done, lost, before, after)

@@ -1,0 +1,32 @@
+"""The judge of the node's tests sees what it is there for."""
+
+import pytest
+
+from tests.node.client import Answer
+from tests.node.judge import longest_gap, went_back
+
+
+def test_a_lower_token_asked_for_after_a_higher_one_came_is_seen() -> None:
+    high, low = Answer(0.0, 1.0, 200, "b", 9), Answer(1.1, 1.2, 200, "a", 5)
+    assert went_back([high, low]) == [(high, low)]
+
+
+def test_requests_that_overlap_may_come_in_any_order() -> None:
+    assert went_back([Answer(0.0, 1.0, 200, "b", 9), Answer(0.9, 1.2, 200, "a", 5)]) == []
+
+
+def test_only_a_leaders_answers_count() -> None:
+    assert went_back([Answer(0.0, 1.0, 200, "b", 9), Answer(1.1, 1.2, 503, "a", 0)]) == []
+
+
+def test_the_gap_is_the_longest_time_between_two_answers_of_a_leader() -> None:
+    answers = [
+        Answer(0.0, 0.1, 200, "a", 5),
+        Answer(0.2, 0.3, 0),
+        Answer(0.4, 0.5, 503, "a"),
+        Answer(0.6, 0.7, 200, "b", 6),
+        Answer(0.8, 0.9, 200, "b", 6),
+    ]
+    gap = longest_gap(answers)
+    assert gap.seconds == pytest.approx(0.6)
+    assert (gap.lost, gap.before.pod, gap.after.pod) == (2, "a", "b")
