@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 
 from sidecar.clock import Clock
-from sidecar.election.candidate import NEVER, Candidate
+from sidecar.election.candidate import Candidate
 from sidecar.election.events import (
     Claimed,
     ClockJumped,
@@ -26,12 +26,15 @@ from sidecar.election.events import (
     Unanswered,
 )
 from sidecar.election.lease import margin_seconds
-from sidecar.election.queue import LockKey, in_order
+from sidecar.election.queue import LockKey
 from sidecar.election.transitions import step
 from sidecar.election.verdict import Reason, Transition, View
 from sidecar.elector import questions
 from sidecar.elector.alarm import Alarm, within
+from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
+from sidecar.elector.listing import Listing
+from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
 from sidecar.errors import (
@@ -50,7 +53,6 @@ log = logging.getLogger(__name__)
 
 LOOK_AT_CLOCK_SECONDS = 0.25
 """asyncio's timers do not count suspend: a leader compares its deadlines with the clock at least this often."""
-CANDIDATES_EVERY_SECONDS = 1.0
 LET_THE_RELEASE_PASS_SECONDS = 0.05
 """Whatever else there is to ask of etcd when the lead is given up, the next leader is not to wait for it."""
 
@@ -83,7 +85,7 @@ class Elector:
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
-        self._max_promise_seconds, self._drain_seconds, self._tell = max_promise_seconds, drain_seconds, tell
+        self._drain_seconds, self._tell = drain_seconds, tell
         self._candidate = Candidate(lock)
         self._record = Record(election, identity, metrics=metrics, now=clock.now(), wall=clock.wall())
         self._alarm = Alarm(clock)
@@ -91,16 +93,14 @@ class Elector:
         self._watched = Followed(
             store, clock, random, spawn=self._spawn, feed=self._feed, history_back=self._drop_for_history
         )
-        self._promised_until = -NEVER
+        self._promises = Promises(clock, max_promise_seconds)
+        self._first_key = FirstKey(election, metrics)
+        self._listing = Listing(store, lock, clock, tasks=self._tasks, history_back=self._drop_for_history)
         self._clocks = (clock.now(), clock.wall())
         self._looked_at = clock.now()
-        self._first_seen: tuple[float, float] | None = None  # since when, and when last
-        self._stuck, self._ignored = False, tuple[str, ...]()
         self._said: dict[type, str] = {}
         self._ever_answered = False
         self._leaving: asyncio.Task[None] | None = None
-        self._queue: asyncio.Task[tuple[int, Sequence[LockKey]] | EtcdError] | None = None
-        self._queue_at = -NEVER
         session.listen(self._feed)
         metrics.watch(
             election,
@@ -130,11 +130,7 @@ class Elector:
 
     def promise(self, view: View) -> float | None:
         """A deadline to hand out for this view, kept for the step-down to wait for; None on a follower."""
-        if view.valid_until is None:
-            return None
-        deadline = min(view.valid_until, self._clock.now() + self._max_promise_seconds)
-        self._promised_until = max(self._promised_until, deadline)
-        return deadline
+        return None if view.valid_until is None else self._promises.make(view.valid_until)
 
     async def changed(self, version: str) -> None:
         await self._record.changed(version)
@@ -148,38 +144,27 @@ class Elector:
 
     async def candidates(self) -> tuple[int, Sequence[LockKey]]:
         """The revision and the queue in order, read at most once a second. Raises ``EtcdError``."""
-        now = self._clock.now()
-        if self._queue is None or (self._queue.done() and now - self._queue_at >= CANDIDATES_EVERY_SECONDS):
-            self._queue_at = now
-            self._queue = self._tasks.create_task(self._read_queue(), name=f"candidates {self.election}")
-        answer = await asyncio.shield(self._queue)
-        if isinstance(answer, EtcdError):
-            raise answer
-        return answer
-
-    async def _read_queue(self) -> tuple[int, Sequence[LockKey]] | EtcdError:
-        """One read for all who ask at the same time; a failure is kept for as long as an answer would be."""
-        try:
-            header, keys = await self._store.candidates(self.lock)
-        except EtcdError as error:
-            return error
-        return header.revision, in_order(self.lock, keys)[0]
+        return await self._listing.get()
 
     async def still_mine(self) -> bool:
         """Whether a linearizable read shows my key with the revision by which I lead. Raises ``EtcdError``."""
         name, revision = self._candidate.name, self._candidate.revision
         if name is None or not self.view().is_leader:
             return False
-        _, mine = await self._store.confirm(name)
+        try:
+            _, mine = await self._store.confirm(name)
+        except HistoryWentBack:
+            self._drop_for_history()
+            raise
         return mine is not None and mine.create_revision == revision and self.view().is_leader
 
     def first_for_seconds(self) -> float:
         """How long reads have shown my key first while I neither lead nor leave; 0 when they do not."""
-        return 0.0 if self._first_seen is None else self._first_seen[1] - self._first_seen[0]
+        return self._first_key.mine_for_seconds()
 
     def promised_seconds(self) -> float:
         """For how long the latest deadline handed out still holds; 0 when it has passed."""
-        return max(0.0, self._promised_until - self._clock.now())
+        return self._promises.left_seconds()
 
     def overdue_seconds(self) -> float:
         """By how much the elector has missed the time at which it wanted to look at the clock; normally 0."""
@@ -246,7 +231,7 @@ class Elector:
         """Tell the workload, then wait until every deadline handed out has passed, or the lease has."""
         bound = self._clock.now() + self._drain_seconds
         await self._tell()
-        until = min(self._promised_until, bound)
+        until = min(self._promises.latest, bound)
         while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:
             await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
 
@@ -261,7 +246,7 @@ class Elector:
         self._watched.want(self._candidate.watches())
         self._note(now)
         if isinstance(event, Claimed | Looked) or self._candidate.phase is not Phase.WAITING:
-            self._note_first(now)
+            self._first_key.note(self._candidate, now)
         if self._candidate.due(now) < before.due(now) or self._candidate.phase is not before.phase:
             self._alarm.ring()
 
@@ -302,6 +287,8 @@ class Elector:
     async def _give_lease_back(self, lease_id: int) -> Reason | None:
         try:
             await self._store.revoke(lease_id)
+        except HistoryWentBack:
+            return Reason.HISTORY
         except EtcdError:
             return None
         return Reason.LEASE_LOST
@@ -329,22 +316,6 @@ class Elector:
 
     def _note(self, now: float) -> View:
         return self._record.note(self._candidate, now, self._clock.wall())
-
-    def _note_first(self, now: float) -> None:
-        """Keep what a fresh read of the queue says of the first key."""
-        candidate = self._candidate
-        if candidate.is_first and candidate.phase is Phase.WAITING:
-            self._first_seen = (self._first_seen[0] if self._first_seen else now, now)
-        else:
-            self._first_seen = None
-        stuck = candidate.first is not None and candidate.first.lease_id == 0
-        if stuck and not self._stuck and candidate.first is not None:
-            log.error("the first key has no lease: nobody can win until it is deleted: %s", candidate.first.name)
-        if candidate.ignored and candidate.ignored != self._ignored:
-            log.warning("keys below the lock that no candidate can have: %s", ", ".join(candidate.ignored))
-        self._stuck, self._ignored = stuck, candidate.ignored
-        self._metrics.keys_without_lease.labels(self.election).set(stuck)
-        self._metrics.keys_ignored.labels(self.election).set(len(candidate.ignored))
 
     def _spawn(self, work: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
         return self._tasks.create_task(work, name=name)
