@@ -1,7 +1,9 @@
 """What a Service's user goes without: ``python -m tests.node bench [--rounds N]``. Measures, asserts nothing.
 
 A new connection every 2 ms, kube-proxy at its defaults. A gap is from the last answer by the old leader, which is its
-workload's end to within 2 ms, to the first by the new one. At least 3 s pass between two changes of the Service.
+workload's end to within 2 ms, to the first by the new one. At least 3 s pass between two rounds. kube-proxy applies
+changes at most once a second, and a pod that begins to end is a change of the Service: ``delete_at_once`` has a
+workload that ends within that second, ``delete`` one that serves on for 2 s.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from pathlib import Path
 from tests.node import group
 from tests.node.client import Client
 from tests.node.judge import longest_gap
+from tests.node.start import seconds_to_health
 from tests.tools.node.waiting import wait_until
 
 EVERY_SECONDS = 0.002
@@ -74,17 +77,30 @@ def cpu_seconds() -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.node bench")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--only", action="append", metavar="NAME", help="one of what is measured; may be repeated")
     parser.add_argument("--idle", type=float, default=600, metavar="SECONDS")
     asked = parser.parse_args()
     group.install()
     address = group.service_address()
     report: dict[str, object] = {"kernel": platform.release(), "load": os.getloadavg(), "ttl_s": group.TTL_SECONDS}
-    for act, subtracted in ((delete, 0.0), (resign, 0.0), (kill, group.TTL_SECONDS * 1000.0)):
+    measured = {
+        "delete_at_once": (delete, 0.0, 0.0),
+        "resign": (resign, 0.0, 0.0),
+        "kill_minus_ttl": (kill, 0.0, group.TTL_SECONDS * 1000.0),
+        "delete": (delete, 2.0, 0.0),
+    }
+    lingers = 0.0
+    for name in asked.only or measured:
+        act, linger_seconds, subtracted = measured[name]
+        if linger_seconds != lingers:
+            group.linger(linger_seconds)
+            lingers = linger_seconds
         rounds = [gap_ms(address, act) for _ in range(asked.rounds)]
         gaps = sorted(round(gap - subtracted) for gap, _ in rounds)
-        name = act.__name__ + ("_minus_ttl" if subtracted else "")
         report[name] = {"p50_ms": statistics.median(gaps), "all_ms": gaps, "lost": [lost for _, lost in rounds]}
         print(name, report[name], file=sys.stderr, flush=True)
+    report["start_s"] = {cpu: round(seconds_to_health(cpu), 2) for cpu in ("100m", "1")}
+    print("start_s", report["start_s"], file=sys.stderr, flush=True)
     group.wait_until_whole()
     time.sleep(10)
     before = cpu_seconds()

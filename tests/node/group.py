@@ -16,6 +16,7 @@ CHART = HERE.parents[1] / "helm" / "leader-sidecar"
 NAMESPACE, ELECTION = "shop", "worker"
 TTL_SECONDS = 5
 SIDECAR, WORKLOAD = "leader-sidecar", "worker"
+ETCD_URL = "http://etcd.storage.svc.cluster.local:2379"
 ETCD_IMAGE, PYTHON_IMAGE = "localhost/etcd:1", os.environ.get("NODE_PYTHON_IMAGE", "localhost/python:3.11-debian")
 IMAGE = os.environ.get("NODE_IMAGE", "localhost/leader-sidecar:0.1.0")
 
@@ -37,7 +38,7 @@ def install() -> None:
     name, _, tag = IMAGE.rpartition(":")
     values = {
         "image": {"repository": name, "tag": tag, "pullPolicy": "Never"},
-        "sidecar": {"ttlSeconds": TTL_SECONDS, "etcd": {"endpoints": ["http://etcd.storage.svc.cluster.local:2379"]}},
+        "sidecar": {"ttlSeconds": TTL_SECONDS, "etcd": {"endpoints": [ETCD_URL]}},
         "namespaces": [{"name": NAMESPACE, "serviceAccounts": [WORKLOAD]}],
         "test": {"enabled": False},
     }
@@ -121,6 +122,13 @@ def send(pod: str, container: str, what: signal.Signals) -> int:
 
 def delete(pod: str) -> None:
     kubectl("delete", "pod", pod, f"-n={NAMESPACE}", "--wait=false")
+
+
+def linger(seconds: float) -> None:
+    """From now on the workload serves that much longer once told to end; rolls the Deployment."""
+    target = f"deployment/{WORKLOAD}"
+    kubectl("set", "env", target, f"-n={NAMESPACE}", f"LINGER_SECONDS={seconds:g}")
+    kubectl("rollout", "status", target, f"-n={NAMESPACE}", "--timeout=120s")
 
 
 # Manifests

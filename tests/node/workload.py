@@ -1,6 +1,6 @@
 """The test's workload, in a pod beside its sidecar: answers 200 only while the deadline that its sidecar stated holds.
 
-Runs on the standard library alone, as ``python3 workload.py``. ``LINGER_SECONDS`` is how long it takes to end.
+The standard library alone: ``python3 workload.py``. ``LINGER_SECONDS``: for how long it serves on when told to end.
 """
 
 import http.server
@@ -60,10 +60,9 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 128
 
 
-def end(*_: object) -> None:
-    time.sleep(float(os.environ.get("LINGER_SECONDS", "0")))
-    os._exit(0)
-
-
-signal.signal(signal.SIGTERM, end)
-Server(("", 8080), Answer).serve_forever(poll_interval=0.05)
+# blocked in every thread, so that the main one gets it and the others serve on
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+threading.Thread(target=Server(("", 8080), Answer).serve_forever, daemon=True).start()
+signal.sigwait({signal.SIGTERM})
+time.sleep(float(os.environ.get("LINGER_SECONDS", "0")))
+os._exit(0)
