@@ -21,6 +21,7 @@ class Proxy:
         self._flows.set()
         self._is_cut = False
         self._closing = False
+        self._pieces_left: int | None = None
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -48,9 +49,19 @@ class Proxy:
     def stop(self) -> None:
         self._flows.clear()
 
+    def stop_after(self, pieces: int) -> None:
+        """As ``stop``, once so many more pieces have come from the client; a request is one or two."""
+        with self._lock:
+            self._pieces_left = pieces
+
+    @property
+    def stopped(self) -> bool:
+        return not self._flows.is_set()
+
     def resume(self) -> None:
         """Everything as before: what was held back is delivered, and new connections are taken."""
         self._is_cut = False
+        self._pieces_left = None
         self._flows.set()
 
     def cut(self) -> None:
@@ -90,24 +101,36 @@ class Proxy:
             return
         with self._lock:
             self._open |= {client, server}
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+        back = threading.Thread(target=self._pump, args=(server, client), kwargs={"counted": False}, daemon=True)
         back.start()
-        self._pump(client, server)
-        back.join()
+        self._pump(client, server, counted=True)
+        back.join()  # until the API server ends it, or the proxy does
         with self._lock:
             self._open -= {client, server}
         client.close()
         server.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, *, counted: bool) -> None:
         """One direction, until its source ends; what was read before that is still delivered."""
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
+                if counted:
+                    self._count()
                 self._flows.wait()
                 sink.sendall(data)
+        if counted:
+            # the API server drops a request whose sender has gone: ours only goes when the proxy does
+            return
         self._flows.wait()
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+    def _count(self) -> None:
+        with self._lock:
+            if self._pieces_left == 0:
+                self._flows.clear()
+            elif self._pieces_left is not None:
+                self._pieces_left -= 1
 
     def _spawn(self, target: object, *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]

@@ -141,20 +141,24 @@ def test_the_old_leader_wins_again_before_it_can_reach_the_api(group: PodGroup, 
     group.watch.wait_for("it alone says so", lambda: group.watch.leaders() == [old.name], group.logs)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_write_held_back_arrives_after_the_next_leaders_label(group: PodGroup, seed: int) -> None:
-    """The winner's way stops somewhere within its four writes; it dies; what it had sent arrives much later."""
-    chance = random.Random(100 + seed)
+@pytest.mark.parametrize("pieces", range(10))
+def test_a_write_held_back_arrives_after_the_next_leaders_label(group: PodGroup, pieces: int) -> None:
+    """The winner's way stops at each piece of its writes; it dies; what it had sent arrives after another's label."""
     leader = group.settle()
+    for other in group.others(leader):
+        other.proxy.stop_after(pieces)
     group.resign(leader)
     new = group.wait_until_one_leads(other_than=leader)
-    time.sleep(chance.uniform(0, 0.03))
-    new.proxy.stop()
+    group.watch.wait_for("it is stopped, or done", lambda: new.proxy.stopped or new.role == "leader", group.logs)
+    time.sleep(0.02)  # let all of the request that is under way get into the proxy
     new.sidecar.kill()
-    group.settle(without=[new])
+    for other in group.others(new):
+        other.proxy.resume()
+    last = group.settle(without=[new])
     new.proxy.resume()
-    sleep_ttls(group, 0.5)
-    group.settle(without=[new])
+    time.sleep(0.5)  # for what was held back to be taken, or refused
+    # a late `electing` may stand there until the leader's next look, a minute from now; `leader` may not
+    assert group.watch.leaders() == [last.name]
 
 
 @pytest.mark.parametrize("way", WAYS)
