@@ -37,9 +37,11 @@ soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100
 	$(RUN) sidecar demo --rounds 20
 
 image: ## the container image as a docker archive, by buildah, which needs no daemon; scripts/image says what can be set
+	@mkdir -p build
 	scripts/image build/leader-sidecar.tar $(ARGS)
 
 test-node: $(READY) tools ## the image and the chart on a real node, as root: kubelet and all; makes the image, and once its base
+	@mkdir -p build
 	[ -f build/base.tar ] || scripts/image-base build/base.tar
 	BASE_ARCHIVE=build/base.tar scripts/image build/leader-sidecar.tar
 	LEADER_SIDECAR_IMAGE=localhost/leader-sidecar:0.1.0 $(RUN) pytest tests/image
