@@ -47,6 +47,8 @@ from sidecar.election.verdict import Reason
 REREAD_SECONDS = 60.0
 """A watch can stall silently: a waiter reads the queue again this often (jittered by a quarter)."""
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.05, 1.0
+REJOIN_AFTER_SECONDS = 0.05
+"""Whoever released its key stands in line again a little later: reads wait for writes, and the next leader reads."""
 NAME_SPREAD_SECONDS, NAME_SPREAD_AT_MOST_SECONDS = 0.01, 10.0
 """When a leader goes the others read the new name within this time for each candidate, not all at once."""
 
@@ -235,7 +237,8 @@ def _released(candidate: Candidate, _event: Released, now: float, _dice: float) 
     asked, (candidate, renewal) = candidate.asked, _answered(candidate)
     if renewal is None or asked is None or asked.question != Release(candidate.revision or 0):
         return replace(candidate, ask_at=now)
-    return replace(_without_key(candidate), phase=candidate.then, then=Phase.CLAIMING, ask_at=now)
+    ask_at = now + REJOIN_AFTER_SECONDS
+    return replace(_without_key(candidate), phase=candidate.then, then=Phase.CLAIMING, ask_at=ask_at)
 
 
 def _too_late(candidate: Candidate, _event: Event, now: float, _dice: float) -> Candidate:

@@ -16,6 +16,8 @@ from sidecar.metrics import Metrics
 log = logging.getLogger(__name__)
 
 HISTORY_LENGTH = 100
+TELL_AFTER_SECONDS = 0.002
+"""Readers are told of a lead that goes when the questions to etcd are on their way: the next leader waits for those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,7 @@ class Record:
         before, self._seen = self._seen, seen
         if before is not None and before != seen:
             self._counter += 1
-            self._changed.set()
-            self._changed = asyncio.Event()
+            asyncio.get_running_loop().call_later(0 if seen.is_leader else TELL_AFTER_SECONDS, self._wake)
         if before is not None and before.state is not seen.state:
             self._move(before, seen, candidate, now, wall)
         renewal = candidate.renewal
@@ -85,6 +86,10 @@ class Record:
             position=candidate.position,
             version=self.version,
         )
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _see(self, candidate: Candidate, now: float) -> _Seen:
         leads = candidate.leads(now)
