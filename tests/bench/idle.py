@@ -19,7 +19,7 @@ HOW = f"""\
 TTL {TTL_SECONDS} s. Memory of the whole process, after {REQUESTS_FIRST} requests of /leader and the idle minute.
 CPU of that minute, in which nothing is asked. Requests are messages that etcd says it received: one etcd has the
 leader alone, another a leader and a waiter, and the waiter is the difference. Labels: a real kube-apiserver, a
-pod-bound token in a kubeconfig."""
+service account mounted as in a pod."""
 
 
 @dataclass(frozen=True, slots=True)

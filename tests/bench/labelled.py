@@ -1,8 +1,10 @@
 """Sidecars with their labels on, against a real API server: for what the pod label costs."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.bench.idle import TTL_SECONDS, Watched
 from tests.support.children import Deadline
@@ -12,6 +14,14 @@ from tests.support.kube import install_policy
 from tests.support.sidecar import SidecarProcess
 
 NAMESPACE, KEY = "bench", "leader-sidecar/e"
+AS_IN_A_POD = """
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+mount --bind "$0" /run/secrets/kubernetes.io/serviceaccount
+exec "$@"
+"""
+"""The service account's files where kubelet mounts them, in a mount namespace of its own."""
 
 
 @contextmanager
@@ -39,16 +49,29 @@ def _give_rights(kubernetes: ControlPlane) -> None:
 def _sidecar(kubernetes: ControlPlane, etcd: Cluster, folder: Path, name: str) -> SidecarProcess:
     uid = str(kubernetes.create_pod(NAMESPACE, name)["metadata"]["uid"])
     token = kubernetes.pod_token(NAMESPACE, "default", name, uid)
-    kubeconfig = kubernetes.write_kubeconfig(folder / f"{name}.kubeconfig", token)
-    return SidecarProcess(
+    account = folder / f"{name}.account"
+    account.mkdir()
+    (account / "token").write_text(token)
+    (account / "ca.crt").write_bytes(kubernetes.ca_file.read_bytes())
+    address = urlsplit(kubernetes.url)
+    sidecar = SidecarProcess(
         name,
         etcd_endpoints=etcd.only.url,
         lock_name="/bench/labelled",
         folder=folder,
         ttl_seconds=TTL_SECONDS,
-        flags=["--labels", f"--kubeconfig={kubeconfig}"],
-        environment={"POD_NAME": name, "POD_NAMESPACE": NAMESPACE, "POD_UID": uid},
+        flags=["--labels"],
+        environment={
+            "POD_NAME": name,
+            "POD_NAMESPACE": NAMESPACE,
+            "POD_UID": uid,
+            "KUBERNETES_SERVICE_HOST": str(address.hostname),
+            "KUBERNETES_SERVICE_PORT": str(address.port),
+        },
     )
+    namespace = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    sidecar.command = [*namespace, "sh", "-c", AS_IN_A_POD, str(account), *sidecar.command]
+    return sidecar
 
 
 def _wait_for_label(kubernetes: ControlPlane, sidecar: SidecarProcess, value: str) -> None:
