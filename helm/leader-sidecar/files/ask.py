@@ -26,6 +26,6 @@ while time.monotonic() < ends:
     time.sleep(1)
 for path, answer in answers.items():
     print(f"GET {path}: {answer}")
-print("503 of /leader: etcd does not answer, or refuses. 503 of /readyz?strict: the label is not in sync. See the log of")
-print("the container leader-sidecar, and docs/kubernetes.md")
+print("503 of /leader: etcd does not answer, or refuses. 503 of /readyz?strict: the label is not in sync.")
+print("See the log of the container leader-sidecar, and docs/kubernetes.md.")
 sys.exit(1)
