@@ -9,7 +9,8 @@ import pytest
 from tests.simulation.breaks import BREAKS
 from tests.simulation.run import simulate
 
-SEEDS = range(30)
+SEEDS = [*range(30), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(30, 200))]
+"""A tenth of what ``make soak`` runs."""
 SEEDS_FOR_A_BREAK = range(40)
 
 
