@@ -7,7 +7,7 @@ SEEDS ?= 0-200
 READY := .venv/.ready
 RUN := .venv/bin/python -m
 
-.PHONY: demo test test-all lint bench simulate soak image test-node bench-kubernetes tools lock docs setup
+.PHONY: demo test test-all lint bench simulate soak image test-cluster test-node bench-kubernetes tools lock docs setup
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -17,7 +17,10 @@ test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
-	$(RUN) pytest -m "slow or tools" $(ARGS)
+	$(RUN) pytest -m "slow or tools" --ignore tests/cluster $(ARGS)
+
+test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
+	$(RUN) pytest tests/cluster $(ARGS)
 
 lint: $(READY)
 	$(RUN) ruff check
