@@ -17,7 +17,7 @@ test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
-	$(RUN) pytest -m "slow or tools" --ignore tests/cluster $(ARGS)
+	$(RUN) pytest -m "slow or tools" $(ARGS)
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
 	$(RUN) pytest tests/cluster $(ARGS)

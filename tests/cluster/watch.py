@@ -1,10 +1,14 @@
-"""Watches that go on through an API server's restarts and miss nothing: of a namespace's pods, and of a Service."""
+"""What becomes of a namespace's pods, and of a Service, in the order in which it became so.
 
+Watched in the API server's own etcd: one watch, which no restart of the API server ends. A watch of the API cannot do
+it: after a restart its cache starts at a revision of its own, and knows nothing of what came just before.
+"""
+
+import base64
 import contextlib
 import http.client
 import json
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -16,40 +20,44 @@ from tests.support.children import Deadline
 from tests.support.controlplane import ControlPlane
 
 _PATIENCE_SECONDS = 60.0
-_RECONNECT_SECONDS = 0.05
-_READ_SECONDS = 5.0
-"""A frozen API server says nothing, and a restarted one does not know of us."""
+_CONNECT_SECONDS = 10.0
 
 
 class Watch:
-    """Used as a context manager: lists what ``path`` names, then hands every event to ``take``, in order."""
+    """Used as a context manager: hands what is there and then every event of a ``resource`` to ``take``, in order."""
 
-    def __init__(self, plane: ControlPlane, path: str, selector: str = "") -> None:
-        self._plane, self._path, self._selector = plane, path, selector
-        self._version = ""
+    def __init__(self, plane: ControlPlane, resource: str, namespace: str) -> None:
+        server = urlsplit(plane.etcd_url)
+        self._connection = http.client.HTTPConnection(str(server.hostname), server.port, timeout=_CONNECT_SECONDS)
+        self._prefix = f"/registry/{resource}/{namespace}/".encode()
         self._trouble: str | None = None
-        self._connection = self._connect()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._follow, name=f"watch {self._prefix!r}", daemon=True)
 
     def __enter__(self) -> Self:
-        listed = self._plane.must("GET", f"{self._path}?labelSelector={self._selector}")
-        for item in listed["items"]:
-            self.take({"type": "ADDED", "object": item})
-        self._version = listed["metadata"]["resourceVersion"]
+        past_the_last = self._prefix[:-1] + bytes([self._prefix[-1] + 1])
+        keys = {"key": _coded(self._prefix), "range_end": _coded(past_the_last)}
+        self._connection.request("POST", "/v3/kv/range", json.dumps(keys))
+        listed = json.load(self._connection.getresponse())
+        for key in listed.get("kvs", []):
+            self.take(_as_the_api_has_it({"kv": key}))
+        following = {**keys, "start_revision": int(listed["header"]["revision"]) + 1, "prev_kv": True}
+        self._connection.request("POST", "/v3/watch", json.dumps({"create_request": following}))
+        self._connection.sock.settimeout(None)
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._stopping.set()
-        with contextlib.suppress(OSError, AttributeError):  # it may not be connected
+        self._stopping = True
+        with contextlib.suppress(OSError):
             self._connection.sock.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+        self._connection.close()
         if kind is None:
             self.check()
 
     def take(self, event: dict[str, Any]) -> None:
-        """In the watch's own thread, save for what is there at the start."""
+        """An event as the API's watches have them. In the watch's own thread, save for what is there at the start."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -57,42 +65,36 @@ class Watch:
         assert self._trouble is None, self._trouble
 
     def _follow(self) -> None:
-        while not self._stopping.wait(_RECONNECT_SECONDS):
-            self._connection = connection = self._connect()
-            try:
-                query = f"watch=1&labelSelector={self._selector}&resourceVersion={self._version}"
-                token = {"Authorization": f"Bearer {self._plane.admin_token}"}
-                connection.request("GET", f"{self._path}?{query}", headers=token)
-                self._read(connection)
-            except (OSError, http.client.HTTPException):
-                continue  # cut off or timed out: go on from the last version seen
-            finally:
-                connection.close()
+        try:
+            answer = self._connection.getresponse()
+            while line := answer.readline():
+                result = json.loads(line).get("result", {})
+                if "canceled" in result or not result:
+                    self._trouble = f"etcd ended the watch: {line!r}"
+                    return
+                for event in result.get("events", []):
+                    self.take(_as_the_api_has_it(event))
+        except (OSError, http.client.HTTPException, AttributeError) as error:  # AttributeError: closed while it read
+            if not self._stopping:
+                self._trouble = f"the watch ended: {error!r}"
 
-    def _connect(self) -> http.client.HTTPSConnection:
-        server = urlsplit(self._plane.url)
-        trust = ssl.create_default_context(cafile=self._plane.ca_file)
-        return http.client.HTTPSConnection(str(server.hostname), server.port, timeout=_READ_SECONDS, context=trust)
 
-    def _read(self, connection: http.client.HTTPSConnection) -> None:
-        answer = connection.getresponse()
-        if answer.status != 200:
-            return
-        while not self._stopping.is_set() and (line := answer.readline()):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                self._trouble = f"the watch of {self._path} missed something: {event}"
-                self._stopping.set()
-                return
-            self.take(event)
-            self._version = event["object"]["metadata"]["resourceVersion"]
+def _as_the_api_has_it(event: dict[str, Any]) -> dict[str, Any]:
+    deleted = event.get("type") == "DELETE"
+    stored = json.loads(base64.b64decode((event["prev_kv"] if deleted else event["kv"])["value"]))
+    stored["metadata"]["resourceVersion"] = event["kv"]["mod_revision"]
+    return {"type": "DELETED" if deleted else "MODIFIED", "object": stored}
+
+
+def _coded(key: bytes) -> str:
+    return base64.b64encode(key).decode()
 
 
 class PodWatch(Watch):
     """At its end what was seen must not break promise 3."""
 
     def __init__(self, plane: ControlPlane, namespace: str, key: str, *, leader: str = "leader") -> None:
-        super().__init__(plane, f"/api/v1/namespaces/{namespace}/pods")
+        super().__init__(plane, "pods", namespace)
         self._key, self._leader = key, leader
         self._events: list[Seen] = []
         self._now: dict[str, Seen] = {}
@@ -142,12 +144,13 @@ class ServiceWatch(Watch):
     """What a Service's user sees: the pods behind it, as its EndpointSlice says."""
 
     def __init__(self, plane: ControlPlane, namespace: str, service: str) -> None:
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-        super().__init__(plane, path, f"kubernetes.io/service-name={service}")
+        super().__init__(plane, "endpointslices", namespace)
+        self._service = service
         self._seen: list[Reached] = []
 
     def take(self, event: dict[str, Any]) -> None:
-        self._seen.append(reached(event, time.monotonic()))
+        if event["object"]["metadata"]["labels"]["kubernetes.io/service-name"] == self._service:
+            self._seen.append(reached(event, time.monotonic()))
 
     def seen(self) -> list[Reached]:
         return list(self._seen)

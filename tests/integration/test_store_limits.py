@@ -13,13 +13,22 @@ from tests.support.stores import joined
 ATTEMPT_SECONDS = 5.0
 
 
+QUOTA_BYTES = 2_000_000
+"""1,152 bytes into a page of etcd's file: what asks for less is only refused once the file has outgrown the quota."""
+
+
 def fill(etcd: Cluster) -> None:
-    for number in range(100):
-        try:
-            etcd.ctl("put", f"/ballast/{number}", "x" * 100_000)
-        except AssertionError as refused:
-            assert "database space exceeded" in str(refused)  # noqa: PT017 (how etcdctl says that it is full)
+    """Up to the brim: before 3.5.7 a request that asks for nothing is refused from there on, and not before."""
+    for ballast_bytes in (100_000, 10_000, 800):
+        for number in range(10_000):
+            try:
+                etcd.ctl("put", f"/ballast/{ballast_bytes}/{number}", "x" * ballast_bytes)
+            except AssertionError as refused:
+                assert "database space exceeded" in str(refused)  # noqa: PT017 (how etcdctl says that it is full)
+                break
+        if int(etcd.status(etcd.only)["dbSize"]) >= QUOTA_BYTES:
             return
+        etcd.ctl("alarm", "disarm")
     raise AssertionError("etcd took everything")
 
 
@@ -27,7 +36,7 @@ async def test_a_full_etcd_refuses_claims_and_grants_but_renews_reads_and_releas
     tmp_path: Path, etcd_programs: Programs, open_store: Opener
 ) -> None:
     """Before 3.5.7 it refuses every transaction, guarded deletes too; giving the lease back works always."""
-    full = Cluster(tmp_path / "full", programs=etcd_programs, flags=("--quota-backend-bytes", "2000000"))
+    full = Cluster(tmp_path / "full", programs=etcd_programs, flags=("--quota-backend-bytes", str(QUOTA_BYTES)))
     with running(full):
         store = open_store(EtcdSettings(full.endpoints, ATTEMPT_SECONDS))
         mine, spare = await joined(store, "/lock"), await store.grant(30)

@@ -42,8 +42,9 @@ class RequestRefused(Exception):
 class ControlPlane:
     """A running API server. ``apiserver`` can be frozen, thawed, killed and started again; its state is etcd's."""
 
-    def __init__(self, url: str, folder: Path, etcd: Child, apiserver: Child, admin_token: str) -> None:
-        self.url, self.etcd, self.apiserver, self.admin_token = url, etcd, apiserver, admin_token
+    def __init__(self, url: str, folder: Path, etcd_url: str, etcd: Child, apiserver: Child, admin_token: str) -> None:
+        self.url, self.etcd_url = url, etcd_url
+        self.etcd, self.apiserver, self.admin_token = etcd, apiserver, admin_token
         self.ca_file = folder / "pki" / "apiserver.crt"
         self.admin_kubeconfig = folder / "kubeconfig"
         self._client: httpx.Client | None = None
@@ -192,7 +193,9 @@ def control_plane(*, apiserver_flags: Sequence[str] = ()) -> Iterator[ControlPla
         etcd = Child("etcd", _etcd_command(etcd_program, folder, etcd_port, peer_port), folder / "etcd.log")
         command = [*_apiserver_command(apiserver_program, folder, port, etcd_port, token), *apiserver_flags]
         apiserver = Child("kube-apiserver", command, folder / "kube-apiserver.log")
-        running = ControlPlane(f"https://127.0.0.1:{port}", folder, etcd, apiserver, token)
+        running = ControlPlane(
+            f"https://127.0.0.1:{port}", folder, f"http://127.0.0.1:{etcd_port}", etcd, apiserver, token
+        )
         with etcd, apiserver:
             try:
                 running.wait_ready()
@@ -229,6 +232,7 @@ def _apiserver_command(program: Path, folder: Path, port: int, etcd_port: int, t
     return [
         program,
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--storage-media-type=application/json",  # tests read it there
         f"--cert-dir={folder / 'pki'}",
         f"--secure-port={port}",
         "--bind-address=127.0.0.1",
