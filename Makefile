@@ -7,7 +7,8 @@ SEEDS ?= 0-200
 READY := .venv/.ready
 RUN := .venv/bin/python -m
 
-.PHONY: demo test test-all lint bench simulate soak image test-cluster test-node bench-kubernetes tools lock docs setup
+.PHONY: demo test test-all lint bench simulate soak image test-cluster test-helm-3 test-node bench-kubernetes tools lock docs \
+	setup
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -21,6 +22,10 @@ test-all: $(READY) tools ## the rest: cluster faults, and what needs programs bu
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
 	$(RUN) pytest tests/cluster $(ARGS)
+
+test-helm-3: $(READY) tools ## the chart's installations, by the oldest Helm that it is for
+	$(RUN) tests.tools.build helm-3
+	LEADER_SIDECAR_TEST_HELM=3 $(RUN) pytest tests/chart/test_install.py $(ARGS)
 
 lint: $(READY)
 	$(RUN) ruff check
