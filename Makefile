@@ -4,6 +4,8 @@
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?= 0-200
+ROUNDS ?= 10
+IDLE ?= 600
 READY := .venv/.ready
 RUN := .venv/bin/python -m
 
@@ -55,8 +57,10 @@ test-node: $(READY) tools ## the image and the chart on a real node, as root: ku
 	LEADER_SIDECAR_IMAGE=localhost/leader-sidecar:0.1.0 $(RUN) pytest tests/image
 	$(RUN) tests.node $(ARGS)
 
-bench-kubernetes: $(READY) tools ## what a Service's user goes without; needs what test-node has made; ARGS="--rounds 3 --idle 60"
-	$(RUN) tests.node bench $(ARGS)
+bench-kubernetes: $(READY) tools ## what a Service's user goes without; needs what test-node has made; ROUNDS=3 IDLE=60 is shorter
+	$(RUN) tests.image.size build/leader-sidecar.tar build/base.tar
+	$(RUN) tests.cluster.bench --rounds $(ROUNDS)
+	$(RUN) tests.node bench --rounds $(ROUNDS) --idle $(IDLE) $(ARGS)
 
 tools: $(READY) ## builds etcd, kube-apiserver and our Go programs from their modules, once
 	$(RUN) tests.tools.build
