@@ -17,11 +17,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.cluster.group import Candidate, PodGroup
-from tests.cluster.policy import apply_policy
 from tests.cluster.watch import ServiceWatch
 from tests.support.children import Child, Deadline
 from tests.support.controlplane import ControlPlane, control_plane
 from tests.support.etcd import Cluster, Programs, running
+from tests.support.policy import apply_policy
 from tests.support.tools import etcd_binary, etcdctl_binary, etcdutl_binary, kube_controller_manager_binary
 
 APART_SECONDS = 2.0
