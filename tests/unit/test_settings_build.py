@@ -91,6 +91,8 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         "PROBE_LISTEN": ":2",
         "LABELS": "false",
         "LABEL": "example.com/role=primary/replica",
+        "ROUTE": "web-leader",
+        "ROUTE_GRACE": "0.5",
         "KUBECONFIG": str(tmp_path / "config"),
         "LABEL_SETTLE": "0",
         "NATIVE": "true",
@@ -286,3 +288,28 @@ def test_the_password_file_is_read_anew_each_time(outside: Surroundings, tmp_pat
     assert read_etcd_password(settings) == "old"
     file.write_text("new")
     assert read_etcd_password(settings) == "new"
+
+
+def test_a_route_needs_a_pod_but_no_labels(pod: Surroundings) -> None:
+    settings = build(REQUIRED | {"labels": False, "route": "web-leader"}, pod)
+    assert (settings.labels, settings.route, settings.route_grace_seconds) == (False, "web-leader", 1.0)
+    nameless = with_environment(pod, POD_NAME="", POD_UID="")
+    refusals = refused({"labels": False, "route": "web-leader"}, nameless)
+    assert [setting for setting, *_ in refusals] == ["POD_NAME", "POD_UID"]
+    assert "leave out --route" in refusals[0][1]
+
+
+def test_a_route_needs_the_kubernetes_api(outside: Surroundings) -> None:
+    given = with_environment(outside, POD_NAME="web-0", POD_UID="u-1")
+    assert [setting for setting, *_ in refused({"route": "web-leader"}, given)] == ["--route"]
+
+
+@pytest.mark.parametrize("name", ["", "Web", "web_leader", "-web", "web-", "a" * 64, "shop/web", "web.shop"])
+def test_a_route_is_the_name_of_a_service(pod: Surroundings, name: str) -> None:
+    assert [setting for setting, *_ in refused({"route": name}, pod)] == ["--route"]
+
+
+def test_a_native_sidecar_has_no_time_for_a_long_grace(pod: Surroundings) -> None:
+    flags: dict[str, Given] = {"route": "web-leader", "native": True, "route_grace_seconds": "1.5"}
+    assert [setting for setting, *_ in refused(flags, pod)] == ["--route-grace"]
+    assert build(REQUIRED | flags | {"native": False}, pod).route_grace_seconds == 1.5
