@@ -101,7 +101,7 @@ def write_slice(what: Slice, *, name: str, namespace: str, service: str) -> dict
         "name": name,
         "namespace": namespace,
         "labels": {SERVICE_LABEL: service, MANAGER_LABEL: MANAGER},
-        "annotations": {TOKEN_ANNOTATION: str(what.token)},
+        "annotations": {TOKEN_ANNOTATION: str(what.token)} if what.token else {},
     }
     if what.owner:
         metadata["ownerReferences"] = [{"apiVersion": "v1", "kind": "Service", "name": service, "uid": what.owner}]
