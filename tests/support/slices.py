@@ -1,4 +1,4 @@
-"""``sidecar.kube.route_port.Slices`` in memory, for the router's unit tests: it records calls, fails and hangs on demand."""
+"""``sidecar.kube.route_port.Slices`` in memory, for unit tests: it records calls, fails and hangs on demand."""
 
 import asyncio
 import itertools

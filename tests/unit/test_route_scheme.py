@@ -79,7 +79,9 @@ def test_a_token_that_is_none_counts_as_higher_than_any(text: str | None, token:
     assert read_slice(written).token == token
 
 
-@pytest.mark.parametrize("item", [None, {}, {"metadata": {}}, {"metadata": {"resourceVersion": "1"}, "addressType": "X"}])
+@pytest.mark.parametrize(
+    "item", [None, {}, {"metadata": {}}, {"metadata": {"resourceVersion": "1"}, "addressType": "X"}]
+)
 def test_an_answer_that_is_no_slice_is_no_answer(item: Any) -> None:
     with pytest.raises(KubeUnavailable):
         _understood(read_slice, item)
@@ -101,7 +103,9 @@ def test_named_ports_are_those_of_containers_that_go_on_running() -> None:
             {"restartPolicy": "Always", "ports": [{"name": "proxy", "containerPort": 83, "protocol": "TCP"}]},
         ],
     }
-    place = read_place({"metadata": {"name": "me", "uid": "u"}, "spec": spec, "status": {"podIPs": [{"ip": "10.0.0.1"}]}})
+    place = read_place(
+        {"metadata": {"name": "me", "uid": "u"}, "spec": spec, "status": {"podIPs": [{"ip": "10.0.0.1"}]}}
+    )
     assert place.ports == (ContainerPort("web", "TCP", 80), ContainerPort("proxy", "TCP", 83))
     assert place.addresses == ("10.0.0.1",)
 
