@@ -37,7 +37,8 @@ class OwnPod:
 
     def __init__(self, settings: Settings, elector: Elector, *, clock: Clock, random: Random, metrics: Metrics) -> None:
         """Raises ``SettingError`` when the credentials cannot be read."""
-        access = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
+        asks = "--labels" if settings.labels else "--route"
+        access = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ, setting=asks)
         self._name, self._uid = settings.pod_name or "", settings.pod_uid or ""
         self._pods = KubePods(access, settings.namespace, "leader-sidecar")
         self._announcer = Announcer(self._pods, self._name, self._uid)

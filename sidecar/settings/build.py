@@ -40,7 +40,7 @@ def build(flags: Mapping[str, Given], surroundings: Surroundings) -> Settings:
     if errors:
         raise InvalidSettings(tuple(errors))
     settings = Settings(**_filled(values, surroundings))
-    errors.extend(problems(settings, in_cluster=surroundings.in_cluster))
+    errors.extend(problems(settings))
     if errors:
         raise InvalidSettings(tuple(errors))
     return settings

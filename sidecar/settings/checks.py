@@ -16,13 +16,13 @@ _SANE_QUOTA_CORES = 0.2
 _NATIVE_GRACE_SECONDS = 1.0
 
 
-def problems(settings: Settings, *, in_cluster: bool) -> Iterator[SettingError]:
+def problems(settings: Settings) -> Iterator[SettingError]:
     """Everything that makes these settings unusable. Opens the files they name."""
     yield from _elections(settings)
     yield from _timings(settings)
     yield from _etcd(settings)
     yield from _labels(settings)
-    yield from _route(settings, in_cluster=in_cluster)
+    yield from _route(settings)
     yield from _listeners(settings)
 
 
@@ -115,10 +115,7 @@ def _labels(settings: Settings) -> Iterator[SettingError]:
             yield SettingError(variable, None, mend)
 
 
-def _route(settings: Settings, *, in_cluster: bool) -> Iterator[SettingError]:
-    if settings.route and not settings.kubeconfig and not in_cluster:
-        mend = "run it in a cluster, or give --kubeconfig: a route is written by the Kubernetes API"
-        yield SettingError("--route", settings.route, mend)
+def _route(settings: Settings) -> Iterator[SettingError]:
     if settings.native and settings.route and settings.route_grace_seconds > _NATIVE_GRACE_SECONDS:
         mend = (
             f"use at most {_NATIVE_GRACE_SECONDS:g} s with --native: kubelet leaves such a sidecar two seconds to end"

@@ -105,8 +105,11 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
     assert {declaration.environment.removeprefix("LEADER_SIDECAR_") for declaration in DECLARATIONS.values()} == (
         environ.keys() | {DECLARATIONS[name].environment.removeprefix("LEADER_SIDECAR_") for name in given_by_file}
     )
-    settings = build({}, with_environment(outside, **{f"LEADER_SIDECAR_{k}": v for k, v in environ.items()}))
+    given = {"POD_NAME": "web-0", "POD_UID": "u-1", **{f"LEADER_SIDECAR_{k}": v for k, v in environ.items()}}
+    settings = build({}, with_environment(outside, **given))
     assert settings == Settings(
+        pod_name="web-0",
+        pod_uid="u-1",
         elections=("e1",),
         cluster_name="east",
         lock_name="/my-app/{election}",
@@ -123,6 +126,8 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         probe_listen=":2",
         labels=False,
         label=UserLabel("example.com/role", "primary", "replica"),
+        route="web-leader",
+        route_grace_seconds=0.5,
         kubeconfig=tmp_path / "config",
         label_settle_seconds=0.0,
         native=True,
@@ -297,11 +302,6 @@ def test_a_route_needs_a_pod_but_no_labels(pod: Surroundings) -> None:
     refusals = refused({"labels": False, "route": "web-leader"}, nameless)
     assert [setting for setting, *_ in refusals] == ["POD_NAME", "POD_UID"]
     assert "leave out --route" in refusals[0][1]
-
-
-def test_a_route_needs_the_kubernetes_api(outside: Surroundings) -> None:
-    given = with_environment(outside, POD_NAME="web-0", POD_UID="u-1")
-    assert [setting for setting, *_ in refused({"route": "web-leader"}, given)] == ["--route"]
 
 
 @pytest.mark.parametrize("name", ["", "Web", "web_leader", "-web", "web-", "a" * 64, "shop/web", "web.shop"])
