@@ -122,3 +122,9 @@ class PodGone(KubeError):
     """404, or another uid: the pod this sidecar acts for no longer exists."""
 
     kind = "pod_gone"
+
+
+class ServiceMissing(KubeError):
+    """The Service that ``--route`` names does not exist."""
+
+    kind = "service_missing"

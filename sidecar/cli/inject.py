@@ -52,8 +52,9 @@ def inject(
     """Writes manifests with the sidecar to standard output, comments and order kept.
 
     Deployments, StatefulSets, DaemonSets, Jobs and Pods get one where the pod, or its template, has the label
-    leader-sidecar/inject: ELECTION. The annotations leader-sidecar/ttl, .../lock-name, .../etcd-endpoints and
-    .../label give a pod settings of its own. What has a sidecar already stays as it is, and so does everything else.
+    leader-sidecar/inject: ELECTION. The annotations leader-sidecar/ttl, .../lock-name, .../etcd-endpoints,
+    .../label and .../route give a pod settings of its own. What has a sidecar already stays as it is, and so does
+    everything else.
 
     The same container as the chart's injection, for clusters below 1.36. Applying the output changes nothing that the
     input would not have changed, but for the sidecar, its volumes, and its label.

@@ -108,6 +108,7 @@ def _settings(wish: Wish, choices: Choices) -> Iterator[Object]:
         "CLUSTER_NAME": choices.cluster_name,
         "LOCK_NAME": wish.lock_name,
         "LABEL": wish.label,
+        "ROUTE": wish.route,
         "LABEL_PREFIX": choices.label_prefix,
         "LOG_LEVEL": choices.log_level,
         "ETCD_CACERT": f"{_ETCD_PATH}/ca.crt" if tls else "",

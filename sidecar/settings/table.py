@@ -156,6 +156,23 @@ class Settings:
         metavar="KEY=LEADER/FOLLOWER",
         default=None,
     )
+    route: str | None = setting(
+        "route",
+        "A Service without a selector, whose EndpointSlices name the leader's pod: one write moves them.",
+        declare.service,
+        "none",
+        metavar="SERVICE",
+        default=None,
+    )
+    route_grace_seconds: float = setting(
+        "route-grace",
+        "How long a leader that gave the lead up on purpose leaves its place in them to the successor's write.",
+        declare.seconds,
+        "1",
+        metavar="SECONDS",
+        unit="seconds",
+        default=1.0,
+    )
     kubeconfig: Path | None = setting(
         "kubeconfig",
         "How to reach Kubernetes from outside the cluster.",

@@ -29,7 +29,7 @@ SECURE = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-COMPONENTS = ["rights", "policy", "injection"]
+COMPONENTS = ["rights", "policy", "route", "injection"]
 EXAMPLES = sorted(
     path.relative_to(DEPLOY).as_posix()
     for path in (DEPLOY / "examples").rglob("*.yaml")

@@ -45,6 +45,7 @@ ANNOTATED = {
     "leader-sidecar/lock-name": "/my/{namespace}/lock",
     "leader-sidecar/etcd-endpoints": "https://c:3",
     "leader-sidecar/label": "role=primary/replica",
+    "leader-sidecar/route": "web-leader",
 }
 
 
@@ -102,6 +103,7 @@ def by_template(asked: dict[str, Any], values: dict[str, Any], folder: Path) -> 
         "ttl": notes.get("leader-sidecar/ttl"),
         "lockName": notes.get("leader-sidecar/lock-name"),
         "label": notes.get("leader-sidecar/label"),
+        "route": notes.get("leader-sidecar/route"),
         "endpoints": notes.get("leader-sidecar/etcd-endpoints"),
     }
     arguments = " ".join(f"{json.dumps(name)} {json.dumps(value)}" for name, value in given.items() if value)
