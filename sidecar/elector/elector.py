@@ -26,6 +26,7 @@ from sidecar.election.events import (
     Unanswered,
 )
 from sidecar.election.lease import margin_seconds
+from sidecar.election.member import Member, write_member
 from sidecar.election.queue import LockKey
 from sidecar.election.transitions import step
 from sidecar.election.verdict import Reason, Transition, View
@@ -34,6 +35,7 @@ from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
 from sidecar.elector.listing import Listing
+from sidecar.elector.membership import Membership
 from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
@@ -66,6 +68,7 @@ class Elector:
 
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
     bounds itself. ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
+    ``describe`` gives the value of the member key; without it only the identity is told.
     """
 
     def __init__(
@@ -82,10 +85,12 @@ class Elector:
         max_promise_seconds: float,
         drain_seconds: float,
         tell: StepDownWork,
+        describe: Callable[[], str] | None = None,
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
         self._drain_seconds, self._tell = drain_seconds, tell
+        self._membership = Membership(lock, identity, describe or (lambda: write_member(Member(identity))))
         self._candidate = Candidate(lock)
         self._record = Record(election, identity, metrics=metrics, now=clock.now(), wall=clock.wall())
         self._alarm = Alarm(clock)
@@ -264,7 +269,7 @@ class Elector:
         lost: Reason | None = None
         try:
             answer = await questions.put(
-                question, self._store, lock=self.lock, lease_id=lease_id, identity=self.identity
+                question, self._store, lock=self.lock, lease_id=lease_id, membership=self._membership
             )
         except HistoryWentBack:
             lost = Reason.HISTORY

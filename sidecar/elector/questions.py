@@ -13,15 +13,16 @@ from sidecar.election.events import (
     Released,
 )
 from sidecar.election.queue import key_name
+from sidecar.elector.membership import Membership
 from sidecar.etcd.port import LockStore
 
 
-async def put(question: Question, store: LockStore, *, lock: str, lease_id: int, identity: str) -> Event:
+async def put(question: Question, store: LockStore, *, lock: str, lease_id: int, membership: Membership) -> Event:
     """Ask etcd. Raises ``EtcdError``; whether the question took effect is unknown then."""
     mine = key_name(lock, lease_id)
     match question:
         case Claim(with_queue=with_queue):
-            claim = await store.claim(lock, lease_id, identity, with_queue=with_queue)
+            claim = await membership.claim(store, lease_id, with_queue=with_queue)
             return Claimed(claim.header, claim.mine, claim.view)
         case Look(revision=revision):
             return Looked(await store.look(lock, mine, revision))

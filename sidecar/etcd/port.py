@@ -48,8 +48,13 @@ class LockStore(Protocol):
     async def revoke(self, lease_id: int) -> None:
         """Give the lease back, and with it every key attached to it. A lease that is gone is fine."""
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
-        """Put my key unless it is there, in one transaction; repeating it resolves a claim whose answer was lost."""
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
+        """Put my key unless it is there, in one transaction; repeating it resolves a claim whose answer was lost.
+
+        With it goes the member key with this value, on the same lease, where ``member`` is given.
+        """
 
     async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
         """Read the queue: first, my own key ``mine``, the nearest ahead of ``revision`` (None: nobody's ahead)."""

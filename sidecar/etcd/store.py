@@ -10,6 +10,7 @@ from typing import Any
 from sidecar.clock import Clock
 from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
+from sidecar.election.member import member_name
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name, lease_hex
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
 from sidecar.etcd import keys
@@ -69,11 +70,14 @@ class EtcdStore:
                 return
             await self._admit(answer, linearizable=False)
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
         name = key_name(lock, lease_id)
+        others = {} if member is None else {member_name(lock, lease_id): member}
         queue = keys.below(lock, limit=keys.SHORT_QUEUE) if with_queue else None
         with self._counting():
-            header, body = await self._transact(keys.claiming(name, lease_id, identity, queue))
+            header, body = await self._transact(keys.claiming(name, lease_id, identity, queue, others))
         if body.succeeded:
             mine = LockKey(name, header.revision, header.revision, lease_id, identity)
         else:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
+from sidecar.election.member import member_name
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
 from sidecar.etcd.port import ClaimAnswer, KeyEvent
@@ -68,7 +69,9 @@ class SimulatedStore:
     async def refuses_claims(self) -> bool:
         return False
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
         name = key_name(lock, lease_id)
 
         def apply() -> tuple[LockKey, list[LockKey]]:
@@ -76,6 +79,8 @@ class SimulatedStore:
             if mine is None:
                 self.etcd.check_space()
                 mine = self.etcd.truth.put(name, lease_id, identity)
+                if member is not None:
+                    self.etcd.truth.put(member_name(lock, lease_id), lease_id, member, same_revision=True)
             return mine, self.etcd.truth.below(lock)
 
         header, (mine, keys) = await self._write(apply)
