@@ -5,8 +5,10 @@ for as long as the lease: whose key stands in the queue is the queue's to say. I
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from sidecar.election.queue import LockKey, lease_hex
 
 _ROOT = "leader-sidecar.meta/member/"
 
@@ -32,6 +34,11 @@ def members_below(lock: str) -> str:
 def member_name(lock: str, lease_id: int) -> str:
     """Name of the member key of the sidecar that holds ``lease_id``."""
     return f"{members_below(lock)}/{lease_id:x}"
+
+
+def members_of(below: str, keys: Iterable[LockKey]) -> dict[str, str]:
+    """The values of member keys by lease id (hex). ``below`` is ``members_below`` of their lock."""
+    return {lease: key.identity for key in keys if (lease := lease_hex(below, key.name)) is not None}
 
 
 def write_member(member: Member) -> str:

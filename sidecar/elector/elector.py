@@ -23,6 +23,7 @@ from sidecar.election.events import (
     RenewNow,
     StepDown,
     Tick,
+    TransferRequested,
     Unanswered,
 )
 from sidecar.election.lease import margin_seconds
@@ -34,6 +35,7 @@ from sidecar.elector import questions
 from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
+from sidecar.elector.heirs import choose_heir
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
 from sidecar.elector.promises import Promises
@@ -41,6 +43,7 @@ from sidecar.elector.record import Record
 from sidecar.elector.session import Session
 from sidecar.errors import (
     AuthenticationFailed,
+    CannotTransfer,
     EtcdError,
     HistoryWentBack,
     LeaseNotFound,
@@ -195,7 +198,7 @@ class Elector:
         if not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
         self._spawn(self._warn_when_full(), name=f"space {self.election}")
-        await self._leave(Reason.RESIGNED, Phase.CLAIMING, drain=drain)
+        await self._leave(StepDown(Reason.RESIGNED, Phase.CLAIMING), drain=drain)
 
     async def _warn_when_full(self) -> None:
         await self._clock.sleep(LET_THE_RELEASE_PASS_SECONDS)
@@ -207,14 +210,35 @@ class Elector:
 
     async def stand_out(self, reason: Reason) -> None:
         """Give the lead or the place in the queue up, and stand in line no more."""
-        await self._leave(reason, Phase.STANDING_OUT, drain=True)
+        await self._leave(StepDown(reason, Phase.STANDING_OUT), drain=True)
 
     async def stop(self, *, drain: bool = True) -> None:
         """Leave the election for good: release the key, after the workload when it leads. Claim nothing more."""
-        await self._leave(Reason.TERMINATED, Phase.STOPPED, drain=drain)
+        await self._leave(StepDown(Reason.TERMINATED, Phase.STOPPED), drain=drain)
 
-    async def _leave(self, reason: Reason, then: Phase, *, drain: bool) -> None:
-        self._feed(StepDown(reason, then))
+    async def transfer(self, to: str) -> None:
+        """Hand the lead over to the candidate called ``to``, after a drain, and rejoin at the tail.
+
+        Returns once that candidate's key is the first, or after ``drain_seconds`` of trying. Raises ``NotLeading``,
+        ``UnknownCandidate``, ``EtcdError``, and ``CannotTransfer``: either nothing was given up, or the queue changed
+        during the drain, and the lead went to whoever stood next.
+        """
+        name = self._candidate.name
+        if name is None or not self.view().is_leader:
+            raise NotLeading(f"{self.identity} does not lead {self.election}")
+        try:
+            heir = await choose_heir(self._store, self.lock, name, to)
+        except HistoryWentBack:
+            self._drop_for_history()
+            raise
+        if not self.view().is_leader:
+            raise NotLeading(f"{self.identity} does not lead {self.election}")
+        await self._leave(TransferRequested(heir), drain=True)
+        if self._candidate.passed_to != heir:
+            raise CannotTransfer(f"the lead was given up, but not to {to}: the queue or the session changed meanwhile")
+
+    async def _leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> None:
+        self._feed(wish)
         work = self._give_up(self._leaving, drain=drain)
         self._leaving = self._spawn(work, name=f"leave {self.election}")
         await asyncio.shield(self._leaving)  # whoever asked may go away; what was begun is ended
@@ -229,7 +253,7 @@ class Elector:
         await within(self._clock, self._drain_seconds, self._gone())
 
     async def _gone(self) -> None:
-        while self._candidate.phase in (Phase.DRAINING, Phase.RELEASING):
+        while self._candidate.phase in (Phase.DRAINING, Phase.PASSING_ON, Phase.RELEASING):
             await self._record.changed(self._record.version)
 
     async def _drain(self) -> None:

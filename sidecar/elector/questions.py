@@ -11,8 +11,12 @@ from sidecar.election.events import (
     Question,
     Release,
     Released,
+    Shift,
+    Shifted,
+    Survey,
+    Surveyed,
 )
-from sidecar.election.queue import key_name
+from sidecar.election.queue import in_order, key_name
 from sidecar.elector.membership import Membership
 from sidecar.etcd.port import LockStore
 
@@ -31,3 +35,9 @@ async def put(question: Question, store: LockStore, *, lock: str, lease_id: int,
         case Release(revision=revision):
             await store.release(mine, revision)
             return Released()
+        case Survey():
+            muster = await store.muster(lock)
+            queue, _ = in_order(lock, muster.keys)
+            return Surveyed(tuple(queue), frozenset(muster.members))
+        case Shift(kept=kept, gone=gone):
+            return Shifted(await store.shift(kept, gone))

@@ -1,6 +1,6 @@
 """From etcd's messages to the queue's words and back: keys, headers, and the requests of the recipe."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sidecar.election.queue import Header, LockKey
@@ -64,12 +64,20 @@ def claiming(name: str, lease_id: int, identity: str, queue: Any | None, others:
 
 
 def releasing(name: str, create_revision: int) -> Any:
-    delete = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=encoded(name)))
-    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=[delete])
+    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=[_deleting(name)])
+
+
+def shifting(kept: Iterable[LockKey], gone: Sequence[LockKey]) -> Any:
+    compare = [_created_at(key.name, key.create_revision) for key in (*kept, *gone)]
+    return rpc.TxnRequest(compare=compare, success=[_deleting(key.name) for key in gone])
 
 
 def watching(name: str, from_revision: int) -> Any:
     return rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=encoded(name), start_revision=from_revision))
+
+
+def _deleting(name: str) -> Any:
+    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=encoded(name)))
 
 
 def _putting(name: str, value: str, lease_id: int) -> Any:

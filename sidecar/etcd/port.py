@@ -5,7 +5,7 @@ store's own attempt deadline. All reads are linearizable. Every answer's header 
 before: ``HistoryWentBack`` is raised where it does not fit.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,15 @@ class ClaimAnswer:
     header: Header
     mine: LockKey
     view: QueueView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Muster:
+    """A lock at one revision: all its keys in create-revision order, and the member keys' values by lease hex."""
+
+    header: Header
+    keys: tuple[LockKey, ...]
+    members: Mapping[str, str]
 
 
 class LockStore(Protocol):
@@ -70,6 +79,15 @@ class LockStore(Protocol):
 
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
         """All keys below the lock, candidates or not, in create-revision order."""
+
+    async def muster(self, lock: str) -> Muster:
+        """Read the whole lock and its member keys. Raises ``PermissionDenied`` for want of rights to those."""
+
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
+        """Delete all of ``gone`` in one transaction, if they and all of ``kept`` have these create revisions.
+
+        False: one of them has not, and nothing was done. At most 128 keys in all. As ``release`` where etcd is full.
+        """
 
     async def refuses_claims(self) -> bool:
         """Whether etcd's NOSPACE alarm is on: who gives a place up now cannot stand in line again."""
