@@ -35,7 +35,7 @@ from sidecar.elector import questions
 from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
-from sidecar.elector.heirs import choose_heir
+from sidecar.elector.heirs import choose_heir, read_muster
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
 from sidecar.elector.promises import Promises
@@ -51,7 +51,7 @@ from sidecar.errors import (
     NotLeading,
     PermissionDenied,
 )
-from sidecar.etcd.port import LockStore
+from sidecar.etcd.port import LockStore, Muster
 from sidecar.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -166,6 +166,14 @@ class Elector:
             raise
         return mine is not None and mine.create_revision == revision and self.view().is_leader
 
+    async def muster(self) -> Muster:
+        """The whole queue and its member keys, read now. Raises ``EtcdError``."""
+        try:
+            return await read_muster(self._store, self.lock)
+        except HistoryWentBack:
+            self._drop_for_history()
+            raise
+
     def first_for_seconds(self) -> float:
         """How long reads have shown my key first while I neither lead nor leave; 0 when they do not."""
         return self._first_key.mine_for_seconds()
@@ -226,11 +234,7 @@ class Elector:
         name = self._candidate.name
         if name is None or not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
-        try:
-            heir = await choose_heir(self._store, self.lock, name, to)
-        except HistoryWentBack:
-            self._drop_for_history()
-            raise
+        heir = choose_heir(self.lock, await self.muster(), name, to)
         if not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
         await self._leave(TransferRequested(heir), drain=True)

@@ -21,6 +21,7 @@ def problems(settings: Settings) -> Iterator[SettingError]:
     yield from _timings(settings)
     yield from _etcd(settings)
     yield from _labels(settings)
+    yield from _rollout(settings)
     yield from _listeners(settings)
 
 
@@ -110,6 +111,15 @@ def _labels(settings: Settings) -> Iterator[SettingError]:
         if not value:
             mend = "set it by the downward API, so that the right pod is labelled, or give --no-labels"
             yield SettingError(variable, None, mend)
+
+
+def _rollout(settings: Settings) -> Iterator[SettingError]:
+    if not settings.follow_rollout or settings.labels:  # with labels the same is asked for
+        return
+    yield from _unreadable("--kubeconfig", settings.kubeconfig)
+    for variable, value in (("POD_NAME", settings.pod_name), ("POD_UID", settings.pod_uid)):
+        if not value:
+            yield SettingError(variable, None, "set it by the downward API, or leave out --follow-rollout")
 
 
 def _listeners(settings: Settings) -> Iterator[SettingError]:

@@ -94,6 +94,7 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         "KUBECONFIG": str(tmp_path / "config"),
         "LABEL_SETTLE": "0",
         "NATIVE": "true",
+        "FOLLOW_ROLLOUT": "true",
         "LABEL_PREFIX": "elections.example.com",
         "DRAIN_TIMEOUT": "5",
         "LOG_FORMAT": "console",
@@ -103,7 +104,8 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
     assert {declaration.environment.removeprefix("LEADER_SIDECAR_") for declaration in DECLARATIONS.values()} == (
         environ.keys() | {DECLARATIONS[name].environment.removeprefix("LEADER_SIDECAR_") for name in given_by_file}
     )
-    settings = build({}, with_environment(outside, **{f"LEADER_SIDECAR_{k}": v for k, v in environ.items()}))
+    environ = {f"LEADER_SIDECAR_{k}": v for k, v in environ.items()}
+    settings = build({}, with_environment(outside, **environ, POD_NAME="web-0", POD_UID="u-1"))
     assert settings == Settings(
         elections=("e1",),
         cluster_name="east",
@@ -128,7 +130,17 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         drain_timeout_seconds=5.0,
         log_format="console",
         log_level="debug",
+        follow_rollout=True,
+        pod_name="web-0",
+        pod_uid="u-1",
     )
+
+
+def test_following_a_rollout_without_labels_still_needs_to_know_the_own_pod(outside: Surroundings) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        build(REQUIRED | {"follow_rollout": True}, outside)
+    assert [error.setting for error in refused.value.errors] == ["POD_NAME", "POD_UID"]
+    assert "--follow-rollout" in str(refused.value)
 
 
 def test_a_flag_wins_over_the_environment_and_an_empty_variable_is_none(outside: Surroundings) -> None:
