@@ -8,6 +8,7 @@ from random import Random, SystemRandom
 from sidecar import __version__
 from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
+from sidecar.election.member import write_member
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, PermissionDenied, SettingError
@@ -17,6 +18,7 @@ from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
 from sidecar.pod import READ_SECONDS, OwnPod
 from sidecar.settings import Settings, cautions, cpu_quota_cores, read_etcd_password
+from sidecar.succession import Succession, member_of
 from sidecar.vitals import Vitals
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Service:
         )
         self._elector = self._make_elector(random)
         self._pod = self._make_pod(random)
+        self._succession = Succession(settings, self._elector, self._clock) if settings.follow_rollout else None
         self._vitals = Vitals(
             self._elector,
             self._pod.labeler if self._pod else None,
@@ -70,6 +73,7 @@ class Service:
             max_promise_seconds=settings.max_promise_seconds,
             drain_seconds=settings.drain_timeout_seconds,
             tell=self._tell,
+            describe=self._describe,
         )
 
     def _make_pod(self, random: Random) -> OwnPod | None:
@@ -91,8 +95,10 @@ class Service:
                 elector = group.create_task(self._elector.run(), name="elector")
                 pod = group.create_task(self._keep_pod(), name="pod")
                 session = group.create_task(self._join(), name="session")
+                succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
                 log.info("told to stop")
+                succession.cancel()
                 await self._leave(session, pod)
                 elector.cancel()
                 await self._http.stop(LAST_CALLS_SECONDS)
@@ -103,6 +109,8 @@ class Service:
             await self._store.close()
             if self._pod is not None:
                 self._pod.close()
+            if self._succession is not None:
+                self._succession.close()
         log.info("stopped")
         return ExitCode.OK
 
@@ -114,7 +122,17 @@ class Service:
         """What an earlier run left on the pod is put right before this one stands for election."""
         if self._pod is not None:
             await self._pod.wait_initialised()
+        if self._succession is not None:
+            await self._succession.learn()
         await self._session.run()
+
+    async def _follow_rollout(self) -> None:
+        if self._succession is not None:
+            await self._succession.run()
+
+    def _describe(self) -> str:
+        """The value of the member key."""
+        return write_member(member_of(self._settings)) if self._succession is None else self._succession.describe()
 
     async def _leave(self, session: asyncio.Task[None], pod: asyncio.Task[None]) -> None:
         """Leads no more -> workload told, label off -> its finish -> the key released -> the lease given back.
