@@ -135,6 +135,7 @@ class Service:
         uses a terminating endpoint while it has no other. Told to stop alone: everything stays as it is.
         """
         bound, drain = self._settings.drain_timeout_seconds, True
+        heir_seconds = LAST_CALLS_SECONDS
         if self._settings.native:
             if not await self._may_release():
                 log.warning("the workload still runs: leaving with the lock and the label as they are")
@@ -143,9 +144,11 @@ class Service:
                 return
             label.cancel()
             bound, drain = NATIVE_SECONDS, False
+            heir_seconds = NATIVE_SECONDS - 2 * READ_SECONDS
         try:
             async with asyncio.timeout(bound):
-                await self._elector.stop(drain=drain)
+                heir = await self._succession.heir(heir_seconds) if self._succession is not None else None
+                await self._elector.stop(drain=drain, to=heir)
         except TimeoutError:
             log.warning("time is up before the key was released: its lease will end by itself")
         label.cancel()
