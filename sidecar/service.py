@@ -142,6 +142,7 @@ class Service:
         has no other. Told to stop alone: everything stays as it is.
         """
         bound, drain, began = self._settings.drain_timeout_seconds, True, self._clock.now()
+        heir_seconds = LAST_CALLS_SECONDS
         route_seconds = self._settings.route_grace_seconds + LAST_CALLS_SECONDS
         if self._settings.native:
             if not await self._may_release():
@@ -152,9 +153,11 @@ class Service:
             if self._pod is not None:
                 self._pod.leave_label()
             bound, drain = NATIVE_SECONDS, False
+            heir_seconds = NATIVE_SECONDS - 2 * READ_SECONDS
         try:
             async with asyncio.timeout(bound):
-                await self._elector.stop(drain=drain)
+                heir = await self._succession.heir(heir_seconds) if self._succession is not None else None
+                await self._elector.stop(drain=drain, to=heir)
         except TimeoutError:
             log.warning("time is up before the key was released: its lease will end by itself")
         session.cancel()

@@ -27,6 +27,7 @@ class Succession:
         revisions = KubeRevisions(self._pods, settings.namespace)
         self._follower = Follower(_Lead(elector), revisions, clock, member_of(settings))
         self.describe, self.learn, self.run = self._follower.describe, self._follower.learn, self._follower.run
+        self.heir = self._follower.heir
 
     def close(self) -> None:
         self._pods.close()

@@ -50,6 +50,7 @@ from sidecar.errors import (
     NoSpace,
     NotLeading,
     PermissionDenied,
+    UnknownCandidate,
 )
 from sidecar.etcd.port import LockStore, Muster
 from sidecar.metrics import Metrics
@@ -220,8 +221,16 @@ class Elector:
         """Give the lead or the place in the queue up, and stand in line no more."""
         await self._leave(StepDown(reason, Phase.STANDING_OUT), drain=True)
 
-    async def stop(self, *, drain: bool = True) -> None:
-        """Leave the election for good: release the key, after the workload when it leads. Claim nothing more."""
+    async def stop(self, *, drain: bool = True, to: str | None = None) -> None:
+        """Leave the election for good: release the key, after the workload when it leads. Claim nothing more.
+
+        A lead goes to the candidate called ``to``, if that can be; else to whoever stands next.
+        """
+        if to is not None and self._candidate.name is not None:
+            try:
+                self._feed(TransferRequested(choose_heir(self.lock, await self.muster(), self._candidate.name, to)))
+            except (UnknownCandidate, CannotTransfer, EtcdError) as error:
+                log.warning("the lead is not handed over to %s: %s", to, error)
         await self._leave(StepDown(Reason.TERMINATED, Phase.STOPPED), drain=drain)
 
     async def transfer(self, to: str) -> None:

@@ -7,6 +7,7 @@ revisions stand in it, and once at each win: a pod that is terminating, or on a 
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sidecar.clock import Clock
@@ -71,6 +72,25 @@ class Follower:
             while self._election.leading() == token:
                 await self._wait(await self._attempt())
 
+    async def heir(self, timeout_seconds: float) -> str | None:
+        """To whom a leader that ends should hand over, rather than to the next in the queue: a lease's id, or None.
+
+        Found within ``timeout_seconds``, or not at all. Where one revision stands in the queue the next is as good.
+        """
+        if self._election.leading() is None:
+            return None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                muster = await self._election.muster()
+                queue, _ = in_order(self._election.lock, muster.keys)
+                heir, _ = await self._heir(reachable(self._election.lock, queue, muster.members), leaving=False)
+        except TimeoutError:
+            return None
+        except SidecarError as error:
+            self._say(error)
+            return None
+        return None if heir is None else heir.lease
+
     # --- one attempt
 
     async def _attempt(self) -> float:
@@ -91,17 +111,22 @@ class Follower:
             self._leaving = await self._is_about_to_go()
         muster = await self._election.muster()
         queue, _ = in_order(self._election.lock, muster.keys)
-        peers = reachable(self._election.lock, queue, muster.members)
+        heir, wanted = await self._heir(reachable(self._election.lock, queue, muster.members), leaving=self._leaving)
+        if heir is not None:
+            await self._hand_over(heir, wanted)
+        return len(queue)
+
+    async def _heir(self, peers: Sequence[Peer], *, leaving: bool) -> tuple[Peer | None, str | None]:
+        """Whom to hand over to, None for nobody; and the revision that is wanted, where that is known."""
         own = await self._own() if peers else Owned()
         wanted = None
         if several_revisions(own.revision, peers):
             known = {peer.member.revision for peer in peers} - {""}
             wanted = await self._revisions.wanted(own, self._member.pod, known)
-        for peer in in_line(own.revision, wanted, peers, leaving=self._leaving)[:MOST_PODS]:
+        for peer in in_line(own.revision, wanted, peers, leaving=leaving)[:MOST_PODS]:
             if await self._can_lead(peer):
-                await self._hand_over(peer, wanted)
-                break
-        return len(queue)
+                return peer, wanted
+        return None, wanted
 
     async def _is_about_to_go(self) -> bool:
         facts = await self._revisions.facts(self._member.pod)

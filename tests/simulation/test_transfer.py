@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from sidecar.election.queue import LockKey
-from sidecar.election.verdict import Reason
+from sidecar.election.verdict import Reason, State
 from sidecar.errors import CannotTransfer
 from tests.simulation.loop import run_in_virtual_time
 from tests.simulation.sidecar import DRAIN_SECONDS, LOCK, MAX_PROMISE_SECONDS, NewStore, Sidecar
@@ -87,6 +87,19 @@ def test_those_between_stand_behind_afterwards_and_nothing_is_counted_as_a_loss(
             assert {transition.reason for transition in sidecar.elector.history()} <= {None}
 
     in_a_quiet_world(play, electors=electors)
+
+
+@pytest.mark.parametrize("to", ["the last", "nobody"])
+def test_one_that_ends_for_good_hands_over_to_its_heir_or_else_to_the_next(to: str) -> None:
+    async def play(world: World, queue: list[Sidecar]) -> None:
+        await queue[0].elector.stop(to=queue[-1].identity if to == "the last" else "nobody")
+        heir = queue[-1] if to == "the last" else queue[1]
+        assert await next_leader(world, queue[0]) == heir.identity
+        await asyncio.sleep(2.0)
+        assert queue[0] not in in_order(world)
+        assert queue[0].elector.view().state is State.STOPPED
+
+    in_a_quiet_world(play)
 
 
 def test_those_behind_keep_their_places() -> None:

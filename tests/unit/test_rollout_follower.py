@@ -13,16 +13,11 @@ from sidecar.errors import CannotTransfer, EtcdUnavailable, KubeError, KubeForbi
 from sidecar.etcd.port import Muster
 from sidecar.kube.revisions import Owned
 from sidecar.rollout.follower import LOOK_SECONDS, REFUSED_SECONDS, Follower
-from tests.support.http import FixedClock
+from tests.support.pods import LoopClock
 
 pytestmark = pytest.mark.looptime
 
 LOCK = "/l"
-
-
-class LoopClock(FixedClock):
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class FakeElection:
@@ -323,3 +318,51 @@ async def test_a_transfer_that_is_refused_is_tried_again_later(
     election.transfer = refusing  # type: ignore[method-assign]
     await asyncio.sleep(1.1 * LOOK_SECONDS)
     assert (election.transferred, election.leading()) == (["2", "2"], None)
+
+
+# at the end -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_leader_that_ends_during_a_rollout_hands_over_to_the_wanted_revision(
+    follower: Follower, election: FakeElection, revisions: FakeRevisions
+) -> None:
+    revisions.want = "new"
+    election.members += [waits(2, "old"), waits(3, "new")]
+    election.lead(101)
+    assert await follower.heir(1.0) == "3"
+
+
+async def test_a_leader_that_ends_while_one_revision_waits_leaves_it_to_the_queue_and_asks_nothing_for_it(
+    follower: Follower, election: FakeElection, revisions: FakeRevisions
+) -> None:
+    await follower.learn()
+    election.members += [waits(2, "old"), waits(3, "old")]
+    election.lead(101)
+    assert await follower.heir(1.0) is None
+    assert revisions.asked == ["owner of pod-1"]
+
+
+async def test_one_that_ends_and_does_not_lead_has_no_heir(follower: Follower, election: FakeElection) -> None:
+    assert await follower.heir(1.0) is None
+    assert election.musters == 0
+
+
+@pytest.mark.parametrize("away", ["refuses", "silent"])
+async def test_an_end_does_not_wait_for_kubernetes(
+    follower: Follower, election: FakeElection, revisions: FakeRevisions, away: str
+) -> None:
+    await follower.learn()
+    election.members += [waits(2, "new")]
+    election.lead(101)
+
+    async def never(owned: Owned, pod: str, known: Iterable[str]) -> str | None:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError(pod)
+
+    if away == "silent":
+        revisions.wanted = never  # type: ignore[method-assign]
+    else:
+        revisions.fails = KubeUnavailable("away")
+    began = asyncio.get_running_loop().time()
+    assert await follower.heir(0.5) is None
+    assert asyncio.get_running_loop().time() - began <= 0.5
