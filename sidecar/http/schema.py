@@ -136,11 +136,13 @@ CANDIDATES: Responses = {
 }
 HISTORY: Responses = {200: answers("the last 100 transitions", "History")}
 NAME: Responses = {200: answers("the leader's name, as the retired leader-elector answered", "LeaderName")}
+NAME[200]["content"]["text/html"] = {"schema": {"type": "string", "description": "the status page, for a browser"}}
 METRICS: Responses = {
     200: {"description": "Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}},
 }
 RESIGN: Responses = {
     204: {"description": "given up; this pod stands at the tail of the queue, or will soon"},
+    303: {"description": "the same for a browser, or not leading: the status page says which"},
     400: is_problem("the body is not JSON"),
     408: is_problem("the body did not arrive in time"),
     409: is_problem("this pod does not lead"),
