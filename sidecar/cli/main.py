@@ -11,6 +11,7 @@ from sidecar.cli.demo.command import demo
 from sidecar.cli.inject import inject
 from sidecar.cli.resign import resign
 from sidecar.cli.run import run
+from sidecar.cli.status.command import status
 from sidecar.errors import ExitCode, SettingError
 from sidecar.settings import InvalidSettings
 
@@ -26,6 +27,7 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(demo)
 cli.add_command(resign)
+cli.add_command(status)
 cli.add_command(inject)
 cli.add_command(check)
 

@@ -73,7 +73,7 @@ def _shell(facts: Facts, title: str, main: str) -> str:
 
 def _verdict(view: View) -> str:
     if view.is_leader:
-        return f"{name(view.name)} leads: this pod." + (" At risk: its renewals fail." if view.at_risk else "")
+        return f"This pod, {name(view.name)}, leads." + (" At risk: its renewals fail." if view.at_risk else "")
     if view.leader is None:
         return "Nobody is known to lead."
     return f"{name(view.leader)} leads." + (
@@ -93,7 +93,8 @@ def _facts(facts: Facts) -> Iterable[tuple[str, str]]:
     yield "Pod label", _label(facts.label_in_sync)
     yield "Health", _well(facts.ill, "ok")
     yield "Ready", _well(facts.unready, "yes")
-    yield "In sync", _well(facts.out_of_sync, "yes: session, queue and label")
+    label = "" if facts.label_in_sync is None else " and label"
+    yield "In sync", _well(facts.out_of_sync, f"yes: session, queue{label}")
 
 
 def _validity(seconds: float) -> str:
@@ -128,9 +129,10 @@ def _queue(facts: Facts) -> str:
 
 def _candidate(facts: Facts, number: int, key: LockKey) -> str:
     view, lease = facts.view, lease_hex(facts.lock, key.name) or ""
-    notes = [note for note, holds in (("leads", lease == view.leader_id), ("this pod", lease == view.id)) if holds]
+    leads = view.leader is not None and lease == view.leader_id
+    notes = [note for note, holds in (("leads", leads), ("this pod", lease == view.id)) if holds]
     noted = f' <span class="quiet">({", ".join(notes)})</span>' if notes else ""
-    current = ' aria-current="true"' if lease == view.leader_id else ""
+    current = ' aria-current="true"' if leads else ""
     shown = name(candidate_name(facts.lock, key))
     return (
         f'<tr{current}><td>{number}</td><th scope="row" class="name">{shown}{noted}</th>'
@@ -192,7 +194,9 @@ def time_of(epoch_seconds: float) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """The two largest units, for people: ``2 min 3 s``."""
+    """For people: ``40 ms``, ``3.2 s``, ``2 min 3 s``, ``4 d 1 h``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
