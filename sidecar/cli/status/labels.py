@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+from sidecar.election.label_scheme import Role
 from sidecar.errors import KubeError, SettingError
 from sidecar.settings import InvalidSettings, Settings, Surroundings, build
 from sidecar.settings.build import Given
@@ -32,6 +33,7 @@ async def _read(settings: Settings, key: str) -> dict[str, str]:
     access = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
     pods = KubePods(access, settings.namespace, "leader-sidecar")
     try:
-        return {pod.name: pod.labels[key] for pod in await pods.select(key, cached=True)}
+        selector = f"{key} in ({','.join(Role)})"
+        return {pod.name: pod.labels[key] for pod in await pods.select(selector, cached=True)}
     finally:
         pods.close()
