@@ -7,6 +7,7 @@ SEEDS ?= 0-200
 ROUNDS ?= 10
 IDLE ?= 600
 READY := .venv/.ready
+BROWSER := .venv/.browser
 RUN := .venv/bin/python -m
 
 .PHONY: demo test test-all lint bench simulate soak image test-cluster test-helm-3 test-node bench-kubernetes tools lock docs \
@@ -19,7 +20,7 @@ demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 
 test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
-test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
+test-all: $(READY) tools $(BROWSER) ## the rest: cluster faults, and what needs a browser or programs built from Go modules
 	$(RUN) pytest -m "slow or tools" $(ARGS)
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
@@ -73,6 +74,9 @@ lock: $(READY) ## resolves the dependencies anew
 	scripts/lock
 
 setup: $(READY)
+
+$(BROWSER): $(READY) requirements/browser.txt scripts/browser
+	@PYTHON="$(PYTHON)" scripts/browser
 
 $(READY): pyproject.toml requirements/build.txt requirements/dev.txt scripts/setup
 	@echo "setting up .venv (a minute or two)"
