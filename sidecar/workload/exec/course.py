@@ -160,7 +160,7 @@ def _seen(course: Course, seen: Seen, now_ns: int) -> Step:
         return _lost(replace(course, owes_resign=False), now_ns, draining=seen.draining)
     course = replace(course, span_ns=max(course.span_ns, seen.lead.until_ns - now_ns))
     if course.command is Command.NONE:
-        return _without_command(course, now_ns)
+        return _start_if_due(course, now_ns)
     return _hold(course, seen.lead, deadlines.deadline(seen.lead.until_ns, course.span_ns))
 
 
@@ -192,7 +192,7 @@ def _lost(course: Course, now_ns: int, *, draining: bool) -> Step:
     return course, (End(signal.SIGTERM, deadline),)
 
 
-def _without_command(course: Course, now_ns: int) -> Step:
+def _start_if_due(course: Course, now_ns: int) -> Step:
     """We lead, or nobody knows, and nothing runs: start the command, unless this leadership is not for that."""
     lead = course.lead
     if lead is None or course.stopped_by is not None:
@@ -226,20 +226,20 @@ def _started(course: Course, started: Started, _now_ns: int) -> Step:
 
 
 def _too_late(course: Course, _event: TooLate, now_ns: int) -> Step:
-    course = _gone(course)
+    course = without_command(course)
     if course.stopped_by is not None:
         return course, (GiveUp(), Leave(128 + course.stopped_by))
-    return _without_command(course, now_ns)
+    return _start_if_due(course, now_ns)
 
 
 def _ended(course: Course, ended: Ended, now_ns: int) -> Step:
     was_paused = course.command is Command.PAUSED
-    token, course = course.token, _gone(course)
+    token, course = course.token, without_command(course)
     if course.stopped_by is not None:
         code = 128 + course.stopped_by if was_paused else ended.code
         return course, (GiveUp(), Leave(code))
     if ended.asked:
-        return _without_command(course, now_ns)
+        return _start_if_due(course, now_ns)
     if course.on_exit is OnExit.EXIT or ended.trouble:
         return replace(course, spent=token), (GiveUp(), Leave(ended.code, ended.trouble))
     pause_ns = FIRST_RESTART_NS if now_ns - course.started_ns > LAST_RESTART_NS else course.pause_ns
@@ -250,7 +250,8 @@ def _ended(course: Course, ended: Ended, now_ns: int) -> Step:
     return course, (GiveUp(),) if course.lead is not None and course.lead.token == token else ()
 
 
-def _gone(course: Course) -> Course:
+def without_command(course: Course) -> Course:
+    """After the command's end."""
     return replace(course, command=Command.NONE, pid=None, token=None, deadline=None, not_before_ns=0)
 
 
@@ -262,7 +263,7 @@ def _tick(course: Course, _event: Tick, now_ns: int) -> Step:
     if course.due_ns is None or now_ns < course.due_ns:
         return course, ()
     if course.pid is None:
-        return _without_command(replace(course, not_before_ns=0), now_ns)
+        return _start_if_due(replace(course, not_before_ns=0), now_ns)
     number = signal.SIGSTOP if course.suspends and course.command is Command.RUNNING else signal.SIGKILL
     return replace(course, not_before_ns=now_ns + NS), (SignalGroup(course.pid, number),)
 

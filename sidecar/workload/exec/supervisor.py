@@ -5,7 +5,18 @@ import os
 import signal
 from collections.abc import Callable
 
-from sidecar.workload.exec.course import Action, Course, Event, GiveUp, Lead, Leave, Note, SignalGroup, step
+from sidecar.workload.exec.course import (
+    Action,
+    Course,
+    Event,
+    GiveUp,
+    Lead,
+    Leave,
+    Note,
+    SignalGroup,
+    step,
+    without_command,
+)
 from sidecar.workload.exec.deadlines import now_ns
 from sidecar.workload.exec.guard import Guard
 from sidecar.workload.exec.messages import End, Start
@@ -41,6 +52,7 @@ class Supervisor:
         """The guard is gone, and the command's first process with it: see that nothing else of it is left."""
         if self.course.pid is not None:
             _signal_group(self.course.pid, signal.SIGKILL)
+        self.course = without_command(self.course)
 
     def _carry_out(self, action: Action) -> None:
         match action:
