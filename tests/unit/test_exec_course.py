@@ -316,6 +316,16 @@ def test_a_late_guard_of_a_suspended_command_is_helped_by_a_stop() -> None:
     assert story.feed(Tick()) == (SignalGroup(PID, signal.SIGSTOP),)
 
 
+def test_a_command_that_stands_still_already_is_not_touched_again() -> None:
+    story = Story(suspends=True).running()
+    story.now += SPAN
+    story.feed(Tick())
+    story.lose()
+    story.now += SPAN
+    assert story.course.due_ns is None
+    assert story.feed(Tick()) == ()
+
+
 def test_with_nothing_to_wait_for_it_is_never_due() -> None:
     story = Story()
     assert story.course.due_ns is None

@@ -49,8 +49,9 @@ def run_client(
             try:
                 supervisor.feed(_next(inbox, supervisor.course.due_ns))
             except GuardLost as lost:
-                supervisor.abandon()
                 say(str(lost))
+                supervisor.abandon()
+                _resign(resigning)
                 return ExitCode.SOFTWARE
         return codes[0]
 

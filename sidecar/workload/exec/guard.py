@@ -70,8 +70,9 @@ class Guard:
 def post_guard(command: Sequence[str], *, suspends: bool) -> Guard:
     """Fork the guard. Call this before threads, event loops and heavy imports: it keeps what is there then.
 
-    Raises ``OSError``.
+    What the guard leaves behind, when somebody kills it, comes back to this process. Raises ``OSError``.
     """
+    adopt_orphans()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:

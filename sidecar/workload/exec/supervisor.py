@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable
 
 from sidecar.workload.exec.course import (
@@ -21,6 +20,7 @@ from sidecar.workload.exec.deadlines import now_ns
 from sidecar.workload.exec.guard import Guard
 from sidecar.workload.exec.messages import End, Start
 from sidecar.workload.exec.note import VARIABLE, DeadlineFile
+from sidecar.workload.exec.tree import Tree
 
 
 class Supervisor:
@@ -49,9 +49,8 @@ class Supervisor:
             self._carry_out(action)
 
     def abandon(self) -> None:
-        """The guard is gone, and the command's first process with it: see that nothing else of it is left."""
-        if self.course.pid is not None:
-            _signal_group(self.course.pid, signal.SIGKILL)
+        """The guard is gone, or deaf: kill it and everything that the command has left, and return when that is done."""
+        Tree((), ()).finish()
         self.course = without_command(self.course)
 
     def _carry_out(self, action: Action) -> None:
