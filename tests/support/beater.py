@@ -34,10 +34,14 @@ note("start")
 for mode in MODES:
     if mode.startswith("quits="):
         os._exit(int(mode.removeprefix("quits=")))
-if "family" in MODES and os.fork() == 0:
-    os.setsid()
-    if os.fork() != 0:
-        os._exit(0)
+if "family" in MODES:
+    child = os.fork()
+    if child != 0:
+        os.waitpid(child, 0)
+    else:
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
 while True:
     note("beat")
     time.sleep(0.005)

@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="leader-sidecar", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"leader-sidecar {__version__}")
-    commands = parser.add_subparsers(dest="what", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(dest="what", metavar="exec|wait", required=True, parser_class=_Parser)
     running = commands.add_parser("exec", allow_abbrev=False, usage="leader-sidecar exec [OPTIONS] -- COMMAND...")
     waiting = commands.add_parser("wait", allow_abbrev=False)
     address = os.environ.get("LEADER_SIDECAR_LISTEN") or DEFAULT_ADDRESS
