@@ -1,5 +1,6 @@
 """``exec`` under test: a process, whose command writes down when it lived; and a sidecar that says what it is told."""
 
+import itertools
 import json
 import os
 import sys
@@ -7,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.children import Child, Deadline
+from tests.support.children import Child, Deadline, free_ports
 
 ROOT = Path(__file__).parents[2]
 BEATER = Path(__file__).with_name("beater.py")
@@ -73,6 +75,16 @@ class Beats:
         self.wait_for(f"{count} starts", lambda beats: sum(beat.what == "start" for beat in beats) >= count)
         return self.starts()
 
+    def check(self) -> None:
+        """No command of one leadership wrote anything after that of a later one had begun."""
+        by_token: dict[int, list[int]] = {}
+        for beat in self.all():
+            by_token.setdefault(beat.token, []).append(beat.at_ns)
+        tokens = sorted(by_token)
+        for older, newer in itertools.pairwise(tokens):
+            late_ns = max(by_token[older]) - min(by_token[newer])
+            assert late_ns < 0, f"the command of token {older} lived {late_ns / 1e6} ms into that of {newer}"
+
     def wait_until_gone(self) -> Beat:
         """Every process that ever wrote has ended; the last thing written."""
         deadline = Deadline(PATIENCE_SECONDS)
@@ -119,6 +131,52 @@ def client(folder: Path, address: str, command: Sequence[str], *flags: str, name
     """The client form, by a Python without any package, as the one-file form runs."""
     arguments = ["exec", f"--sidecar={address}", *flags, "--", *command]
     return Child(name, [sys.executable, "-I", "-S", "-c", _AS_ONE_FILE, *arguments], folder / f"{name}.log")
+
+
+class OwnExec(Child):
+    """``leader-sidecar exec`` that stands for election itself, on free ports."""
+
+    def __init__(
+        self, name: str, folder: Path, command: Sequence[str], *flags: str, etcd_endpoints: str, lock_name: str
+    ) -> None:
+        self.port, probe_port = free_ports(2)
+        own = [
+            "--election=e",
+            f"--identity={name}",
+            f"--lock-name={lock_name}",
+            "--ttl=2",
+            f"--etcd-endpoints={etcd_endpoints}",
+            f"--listen=127.0.0.1:{self.port}",
+            f"--probe-listen=127.0.0.1:{probe_port}",
+            "--no-labels",
+            "--log-format=json",
+        ]
+        super().__init__(
+            name, [sys.executable, "-m", "sidecar", "exec", *own, *flags, "--", *command], folder / f"{name}.log"
+        )
+
+    def ask(self, method: str, path: str) -> tuple[int, Any]:
+        """Status, and the body of a JSON answer."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            raw = answer.read()
+            return answer.status, json.loads(raw) if raw else None
+        finally:
+            connection.close()
+
+    def wait_until(self, state: str) -> dict[str, Any]:
+        """The body of ``/leader`` once it says this state."""
+        deadline = Deadline(PATIENCE_SECONDS)
+        while deadline.goes_on() and self.alive:
+            try:
+                _, body = self.ask("GET", "/leader")
+            except OSError:
+                continue
+            if body["state"] == state:
+                return dict(body)
+        raise AssertionError(f"{self.name} is not {state}:\n{self.output()[-4000:]}")
 
 
 class FakeSidecar(ThreadingHTTPServer):

@@ -49,7 +49,7 @@ class Supervisor:
             self._carry_out(action)
 
     def abandon(self) -> None:
-        """The guard is gone, or deaf: kill it and everything that the command has left, and return when that is done."""
+        """The guard is gone, or deaf: kill it and all that the command has left, and return when that is done."""
         Tree((), ()).finish()
         self.course = without_command(self.course)
 
