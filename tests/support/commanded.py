@@ -19,7 +19,11 @@ from tests.support.children import Child, Deadline, free_ports
 ROOT = Path(__file__).parents[2]
 BEATER = Path(__file__).with_name("beater.py")
 PATIENCE_SECONDS = 60.0
-_AS_ONE_FILE = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from sidecar.workload.exec.program import main; main()"
+WITHOUT_PACKAGES = [
+    *(sys.executable, "-I", "-S", "-c"),
+    f"import sys; sys.path.insert(0, {str(ROOT)!r}); from sidecar.workload.exec.program import main; main()",
+]
+"""The commands of the one-file form, by a Python that finds no package but ours."""
 
 
 def boottime_ns() -> int:
@@ -128,9 +132,9 @@ def guard_of(supervisor: Child) -> int:
 
 
 def client(folder: Path, address: str, command: Sequence[str], *flags: str, name: str = "exec") -> Child:
-    """The client form, by a Python without any package, as the one-file form runs."""
+    """The client form."""
     arguments = ["exec", f"--sidecar={address}", *flags, "--", *command]
-    return Child(name, [sys.executable, "-I", "-S", "-c", _AS_ONE_FILE, *arguments], folder / f"{name}.log")
+    return Child(name, [*WITHOUT_PACKAGES, *arguments], folder / f"{name}.log")
 
 
 class OwnExec(Child):
@@ -192,6 +196,7 @@ class FakeSidecar(ThreadingHTTPServer):
         self.state = "waiting"
         self.version = 1
         self.silent = False
+        self.asked = 0
         self.told_until_ns = 0
         self.resigned: list[int] = []
         self.refuses_to_resign = False
@@ -258,6 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
         with self.server.changed:
+            self.server.asked += 1
             if "since" in query:
                 self.server.changed.wait_for(
                     lambda: f"v.{self.server.version}" != query["since"][0] or self.server.silent,
