@@ -8,13 +8,13 @@ import click
 from sidecar.cli.options import setting_options
 from sidecar.errors import ExitCode, SettingError
 from sidecar.settings import DECLARATIONS, Settings, Surroundings, build
-from sidecar.workload.exec.course import Course, OnExit
-from sidecar.workload.exec.program import check_command
+from sidecar.workload.exec.wish import OnExit, refuse
 
 
 @click.command(
     "exec",
     context_settings={"allow_interspersed_args": False},
+    options_metavar="[OPTIONS] --",
     epilog="Exits with COMMAND's code, 128 + N when signal N ended it; 126 or 127 when it cannot be run.",
 )
 @click.option("--sidecar", "address", metavar="HOST:PORT", help="Ask the sidecar there; no other setting is needed.")
@@ -32,7 +32,7 @@ from sidecar.workload.exec.program import check_command
     type=click.Path(path_type=Path),
     help="Where COMMAND finds the current deadline. [default: a file in memory]",
 )
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @setting_options(DECLARATIONS)
 def execute(
     address: str | None, on_exit: str, suspend: bool, deadline_file: Path | None, command: tuple[str, ...], **flags: Any
@@ -48,7 +48,7 @@ def execute(
         if given:
             raise SettingError("--sidecar", address, f"leave out {', '.join(given)}: that is the sidecar's to know")
     settings = build(flags, Surroundings.here()) if address is None else None
-    refused = check_command(command)
+    refused = refuse(command)
     if refused is not None:
         return refused
     mode = OnExit(on_exit)
@@ -62,6 +62,7 @@ def execute(
 def _stand_for_election(
     settings: Settings, command: tuple[str, ...], on_exit: OnExit, *, suspends: bool, deadline_path: Path | None
 ) -> int:
+    from sidecar.workload.exec.course import Course
     from sidecar.workload.exec.deadlines import NS
     from sidecar.workload.exec.guard import post_guard
     from sidecar.workload.exec.note import deadline_file

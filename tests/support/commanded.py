@@ -289,6 +289,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.send_response(status)
             self.send_header("Content-Length", str(len(raw)))
+            if body is not None and body["token"] is not None:
+                self.send_header("X-Leader-Token", str(body["token"]))
+                self.send_header("X-Leader-Valid-Ms", str(self.server.span_ns // 1_000_000))
             self.end_headers()
             self.wfile.write(raw)
         except OSError:

@@ -15,7 +15,6 @@ from sidecar.workload.exec.course import (
     Lead,
     Leave,
     Note,
-    OnExit,
     Resigned,
     Seen,
     SignalGroup,
@@ -25,6 +24,7 @@ from sidecar.workload.exec.course import (
 )
 from sidecar.workload.exec.deadlines import GRACE_NS, NS, Deadline, deadline
 from sidecar.workload.exec.messages import End, Ended, Kill, Move, Pause, Signal, Start, Started, TooLate
+from sidecar.workload.exec.wish import OnExit
 
 SPAN = 2 * NS
 TOKEN, PID = 7, 4711

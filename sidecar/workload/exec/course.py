@@ -13,6 +13,7 @@ from typing import Any
 from sidecar.workload.exec import deadlines
 from sidecar.workload.exec.deadlines import NS, Deadline
 from sidecar.workload.exec.messages import End, Ended, Kill, Move, Order, Pause, Signal, Start, Started, TooLate
+from sidecar.workload.exec.wish import OnExit
 
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 PASSED_ON = STOPPING | {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH}
@@ -20,14 +21,6 @@ PASSED_ON = STOPPING | {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SI
 FIRST_RESTART_NS, LAST_RESTART_NS = NS // 4, 10 * NS
 """The least time from a command's own end to its next start here, doubled each time; a run longer than the last of
 them resets it. Else a command that always fails would make the lead race around."""
-
-
-class OnExit(StrEnum):
-    """What a command that ends by itself means."""
-
-    RESIGN = "resign"  # another leads; here it is started again when this pod's turn comes
-    EXIT = "exit"  # another leads, and we end with its code
-    RESTART = "restart"  # the lead stays, and the command is started again
 
 
 class Command(StrEnum):

@@ -3,7 +3,6 @@
 import argparse
 import math
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import NoReturn
 from sidecar import __version__
 from sidecar.errors import ExitCode, SettingError
 from sidecar.workload.exec.client import run_client
-from sidecar.workload.exec.course import OnExit
-from sidecar.workload.exec.tree import NOT_FOUND
 from sidecar.workload.exec.waiting import wait_until
+from sidecar.workload.exec.wish import OnExit, refuse
 
 DEFAULT_ADDRESS = "localhost:4040"
 
@@ -32,24 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
 
 
-def check_command(command: Sequence[str]) -> int | None:
-    """The exit code where there is nothing that can be run, said at start; None where there is."""
-    if not command:
-        sys.stderr.write("leader-sidecar: exec: give the command to run behind --, as in exec -- sleep 60\n")
-        return ExitCode.USAGE
-    if shutil.which(command[0]) is None:
-        sys.stderr.write(f"leader-sidecar: exec: {command[0]}: no such program that this process may run\n")
-        return NOT_FOUND
-    return None
-
-
 def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     if options.what == "wait":
         if command:
             sys.stderr.write("leader-sidecar: wait: takes no command: write wait && COMMAND\n")
             return ExitCode.USAGE
         return wait_until(options.sidecar, follower=options.follower, timeout_seconds=options.timeout)
-    refused = check_command(command)
+    refused = refuse(command)
     if refused is not None:
         return refused
     return run_client(

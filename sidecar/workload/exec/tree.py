@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sidecar.workload.exec.linux import die_with_parent
-
-NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""Exit codes for a command that could not be started, as in sh."""
+from sidecar.workload.exec.wish import NOT_EXECUTABLE, NOT_FOUND
 
 _LOOK_AGAIN_SECONDS = 0.001
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
