@@ -104,6 +104,16 @@ def test_a_killed_guard_takes_the_command_along_and_the_lead_goes_on_to_another(
         assert sidecar.resigned == [7]
 
 
+def test_a_killed_guard_takes_the_command_along_while_the_supervisor_stands_still(
+    sidecar: FakeSidecar, beats: Beats, tmp_path: Path
+) -> None:
+    with running(sidecar, beats, tmp_path, "stubborn") as process:
+        guard = guard_of(process)
+        process.freeze()
+        os.kill(guard, signal.SIGKILL)
+        beats.wait_until_gone()  # nobody is left who could kill it
+
+
 def test_a_frozen_guard_is_stood_in_for_by_the_supervisor(sidecar: FakeSidecar, beats: Beats, tmp_path: Path) -> None:
     with running(sidecar, beats, tmp_path, "stubborn") as process:
         os.kill(guard_of(process), signal.SIGSTOP)
