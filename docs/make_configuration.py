@@ -11,8 +11,8 @@ Generated from `sidecar/settings/table.py`; change that, and run `make docs`.
 
 Every setting of `leader-sidecar run`, and of `exec` on its own, is a flag and an environment variable; a flag wins, and
 an empty variable counts as not set. Lists are separated by commas, switches are `true` or `false`. Unknown variables
-are ignored, because Kubernetes makes some of its own for a Service called `leader-sidecar`. Whatever is wrong is said at
-start, all of it at once, one line each: setting, value, mend.
+are ignored, because Kubernetes makes some of its own for a Service called `leader-sidecar`. Whatever is wrong is said
+at start, all of it at once, one line each: setting, value, mend.
 
 """
 TAIL = """
