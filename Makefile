@@ -11,7 +11,7 @@ BROWSER := .venv/.browser
 RUN := .venv/bin/python -m
 
 .PHONY: demo test test-all lint bench simulate soak image test-cluster test-helm-3 test-node bench-kubernetes tools lock docs \
-	setup
+	setup zipapp
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -50,6 +50,10 @@ soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100
 image: ## the container image as a docker archive, by buildah, which needs no daemon; scripts/image says what can be set
 	@mkdir -p build
 	scripts/image build/leader-sidecar.tar $(ARGS)
+
+zipapp: $(READY) ## exec and wait as one file, for containers that have Python and nothing else
+	@mkdir -p build
+	$(RUN) sidecar.workload.exec.pack build/leader-sidecar.pyz
 
 test-node: $(READY) tools ## the image and the chart on a real node, as root: kubelet and all; makes the image, and once its base
 	@mkdir -p build

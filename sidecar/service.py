@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.clock import SystemClock
@@ -21,6 +22,9 @@ from sidecar.settings import Settings, cautions, cpu_quota_cores, read_etcd_pass
 from sidecar.succession import Succession, member_of
 from sidecar.vitals import Vitals
 
+if TYPE_CHECKING:
+    from sidecar.workload.exec.own import OwnCommand
+
 log = logging.getLogger(__name__)
 
 NATIVE_SECONDS = 1.5
@@ -29,17 +33,24 @@ LAST_CALLS_SECONDS = 1.0
 """What is left at the end, after the lock has gone: revoking the lease, ending open streams."""
 
 
-def serve(settings: Settings) -> int:
-    """Run the sidecar until it is told to stop; the exit code.
+def serve(settings: Settings, command: "OwnCommand | None" = None) -> int:
+    """Run the sidecar until it is told to stop; the exit code. ``command`` is what runs while this process leads.
 
     Raises ``SettingError`` for what only shows now: a port in use, a certificate that cannot be read, a wrong password.
     """
-    return asyncio.run(Service(settings).run())
+    return asyncio.run(Service(settings, command).run())
+
+
+class _CommandedElector(Elector):
+    """Our own command tells when the workload has finished: nobody else can say so in its stead."""
+
+    async def resign(self, *, drain: bool) -> None:
+        await super().resign(drain=True)
 
 
 class Service:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, command: "OwnCommand | None" = None) -> None:
+        self._settings, self._command = settings, command
         self._clock, self._metrics, random = SystemClock(), Metrics(), SystemRandom()
         self._metrics.build.info({"version": __version__})
         self._store = EtcdStore(_etcd_settings(settings), self._clock, self._metrics)
@@ -61,7 +72,7 @@ class Service:
 
     def _make_elector(self, random: Random) -> Elector:
         settings = self._settings
-        return Elector(
+        return (Elector if self._command is None else _CommandedElector)(
             election=settings.election,
             lock=settings.lock(settings.election),
             identity=settings.identity,
@@ -86,14 +97,13 @@ class Service:
     async def run(self) -> int:
         self._introduce()
         self._http.bind()
-        told_to_stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        told_to_stop = self._listen_to_signals()
         try:
             async with asyncio.TaskGroup() as group:
                 http = group.create_task(self._http.serve(), name="http")
                 elector = group.create_task(self._elector.run(), name="elector")
                 pod = group.create_task(self._keep_pod(), name="pod")
+                command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
                 succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
@@ -101,6 +111,7 @@ class Service:
                 succession.cancel()
                 await self._leave(session, pod)
                 elector.cancel()
+                await self._end_command(command)
                 await self._http.stop(LAST_CALLS_SECONDS)
                 await http
         except* (AuthenticationFailed, PermissionDenied) as refused:
@@ -112,7 +123,26 @@ class Service:
             if self._succession is not None:
                 self._succession.close()
         log.info("stopped")
-        return ExitCode.OK
+        return ExitCode.OK if self._command is None else self._command.code()
+
+    def _listen_to_signals(self) -> asyncio.Event:
+        """The event of having been told to stop: by a signal, or by the command's own end."""
+        if self._command is not None:
+            return self._command.listen_to_signals()
+        told_to_stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        return told_to_stop
+
+    async def _run_command(self) -> None:
+        if self._command is not None:
+            await self._command.run(self._elector)
+
+    async def _end_command(self, following: asyncio.Task[None]) -> None:
+        """It may still run off the grace of a lead that was lost before."""
+        if self._command is not None:
+            await self._command.finish()
+        following.cancel()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
@@ -191,10 +221,12 @@ class Service:
         if self._pod is not None:
             await self._pod.hand_route_over(timeout_seconds)
 
-    async def _tell(self) -> None:
-        """Between leading no more and releasing the key."""
-        if self._pod is not None:
-            await self._pod.take_off()
+    async def _tell(self) -> bool:
+        """Between leading no more and releasing the key: whether the workload is known to have finished."""
+        async with asyncio.TaskGroup() as group:
+            if self._pod is not None:
+                group.create_task(self._pod.take_off(), name="label-off")
+            return self._command is not None and await self._command.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})

@@ -62,7 +62,7 @@ LOOK_AT_CLOCK_SECONDS = 0.25
 LET_THE_RELEASE_PASS_SECONDS = 0.05
 """Whatever else there is to ask of etcd when the lead is given up, the next leader is not to wait for it."""
 
-StepDownWork = Callable[[], Awaitable[None]]
+StepDownWork = Callable[[], Awaitable[bool | None]]
 
 
 class Elector:
@@ -71,7 +71,8 @@ class Elector:
     ``run`` raises ``AuthenticationFailed`` or ``PermissionDenied`` when etcd refuses the very first questions.
 
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
-    bounds itself. ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
+    bounds itself, and answers True when the workload has finished: then no promise is waited for.
+    ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
     ``describe`` gives the value of the member key; without it only the identity is told.
     """
 
@@ -272,7 +273,8 @@ class Elector:
     async def _drain(self) -> None:
         """Tell the workload, then wait until every deadline handed out has passed, or the lease has."""
         bound = self._clock.now() + self._drain_seconds
-        await self._tell()
+        if await self._tell():
+            return
         until = min(self._promises.latest, bound)
         while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:
             await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
