@@ -45,27 +45,32 @@ def start(controlled: ControlPlane, etcd: Cluster, tmp_path: Path) -> Iterator[S
         bind(controlled, namespace)
         kubelet = Kubelet(controlled, namespace, ",".join(etcd.endpoints), tmp_path, [])
         ending.callback(kubelet.kill)
-        whole = {"replicas": REPLICAS, "selector": {"matchLabels": {"app": "web"}}, "template": template("v1", gate)}
-        body = {"metadata": {"name": "web"}, "spec": whole | spec}
+        whole: dict[str, Any] = {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": template("v1", gate),
+        }
+        whole |= spec
+        body = {"metadata": {"name": "web"}, "spec": whole}
         controlled.must("POST", f"/apis/apps/v1/namespaces/{namespace}/{kind}", body)
-        stands(kubelet, "v1")
+        stands(kubelet, "v1", whole["replicas"])
         return kubelet
 
     yield make
     ending.close()
 
 
-def stands(kubelet: Kubelet, image: str) -> None:
+def stands(kubelet: Kubelet, image: str, replicas: int = REPLICAS) -> None:
     """Until all pods are of this revision and in the queue, and one of them leads."""
 
     def whole(pods: list[dict[str, Any]]) -> bool:
         mine = pods_of(pods, image)
-        if len(mine) != REPLICAS or len(pods) != REPLICAS:
+        if len(mine) != replicas or len(pods) != replicas:
             return False
         states = [kubelet.states.get(pod["metadata"]["uid"], "") for pod in mine]
-        return sorted(states) == ["leading"] + ["waiting"] * (REPLICAS - 1)
+        return sorted(states) == ["leading"] + ["waiting"] * (replicas - 1)
 
-    kubelet.wait_for(f"{REPLICAS} pods of {image}", whole)
+    kubelet.wait_for(f"{replicas} pods of {image}", whole)
 
 
 def set_image(kubelet: Kubelet, kind: str, image: str) -> None:
@@ -102,12 +107,15 @@ def test_a_rollback_in_the_middle_of_a_rollout_moves_the_lead_back_once(start: S
     assert [kubelet.revisions[name] for name, _ in kubelet.leads[before:]] == [old]
 
 
-def test_a_deployment_whose_readiness_is_the_lead_goes_through(start: Start) -> None:
-    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": REPLICAS - 1}}
-    kubelet = start("deployments", {"strategy": strategy}, gate=LEADER_GATE)
+@pytest.mark.parametrize(("replicas", "surge"), [(3, 0), (3, 1), (1, 1)])
+def test_a_deployment_whose_readiness_is_the_lead_goes_through_where_all_but_one_may_be_away(
+    start: Start, replicas: int, surge: int
+) -> None:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": replicas - 1}}
+    kubelet = start("deployments", {"replicas": replicas, "strategy": strategy}, gate=LEADER_GATE)
     before = len(kubelet.leads)
     set_image(kubelet, "deployments", "v2")
-    stands(kubelet, "v2")
+    stands(kubelet, "v2", replicas)
     assert len(kubelet.leads) - before == 1, kubelet.leads
 
 
