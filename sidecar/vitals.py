@@ -5,7 +5,6 @@ from typing import Protocol
 from sidecar.elector.elector import Elector
 from sidecar.labeler.labeler import Labeler
 
-
 OVERDUE_SECONDS = 5.0
 """Past a deadline of its own by this much, the elector has stopped looking at the clock."""
 
