@@ -34,6 +34,10 @@ class Vitals:
             return "the Service's slices may name this pod, and the verdict does not"
         return self._out_of_sync() if strict else None
 
+    def label_in_sync(self) -> bool | None:
+        """Whether the pod's label is known to say what the verdict says; None without labels."""
+        return None if self._labeler is None else self._labeler.in_sync()
+
     def _out_of_sync(self) -> str | None:
         if not self._elector.has_session:
             return "no session with etcd"

@@ -12,6 +12,7 @@ from sidecar.cli.exec import execute
 from sidecar.cli.inject import inject
 from sidecar.cli.resign import resign
 from sidecar.cli.run import run
+from sidecar.cli.status.command import status
 from sidecar.cli.transfer import transfer
 from sidecar.cli.wait import wait
 from sidecar.errors import ExitCode, SettingError
@@ -30,6 +31,7 @@ cli.add_command(run)
 cli.add_command(demo)
 cli.add_command(resign)
 cli.add_command(transfer)
+cli.add_command(status)
 cli.add_command(inject)
 cli.add_command(check)
 cli.add_command(execute)

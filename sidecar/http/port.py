@@ -52,3 +52,6 @@ class Health(Protocol):
 
     def unready(self, *, strict: bool) -> str | None:
         """Why it is not ready, None when it is. ``strict`` asks for session, queue and label in sync as well."""
+
+    def label_in_sync(self) -> bool | None:
+        """Whether the pod's label is known to say what the verdict says; None where there is no label."""

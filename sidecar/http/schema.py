@@ -136,6 +136,7 @@ CANDIDATES: Responses = {
 }
 HISTORY: Responses = {200: answers("the last 100 transitions", "History")}
 NAME: Responses = {200: answers("the leader's name, as the retired leader-elector answered", "LeaderName")}
+NAME[200]["content"]["text/html"] = {"schema": {"type": "string", "description": "the status page, for a browser"}}
 METRICS: Responses = {
     200: {"description": "Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}},
 }
@@ -147,6 +148,7 @@ _BODY: Responses = {
 }
 RESIGN: Responses = _BODY | {
     204: {"description": "given up; this pod stands at the tail of the queue, or will soon"},
+    303: {"description": "the same for a browser, or not leading: the status page says which"},
     409: is_problem("this pod does not lead"),
     422: is_problem("a query parameter is not what it should be, or the body is not an empty object"),
 }

@@ -127,12 +127,16 @@ class FakeHealth:
         self.wedge: str | None = None
         self.unreadiness: str | None = None
         self.strict_unreadiness: str | None = None
+        self.label: bool | None = None
 
     def wedged(self) -> str | None:
         return self.wedge
 
     def unready(self, *, strict: bool) -> str | None:
         return self.unreadiness or (self.strict_unreadiness if strict else None)
+
+    def label_in_sync(self) -> bool | None:
+        return self.label
 
 
 @asynccontextmanager

@@ -33,7 +33,7 @@ def test_the_version_is_the_packages(run: Callable[..., Outcome]) -> None:
     assert (code, __version__ in out) == (ExitCode.OK, True)
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "resign", "transfer", "exec", "wait"])
+@pytest.mark.parametrize("command", ["run", "demo", "resign", "transfer", "status", "exec", "wait"])
 def test_each_command_has_help(run: Callable[..., Outcome], command: str) -> None:
     code, out, err = run(command, "--help")
     assert (code, err) == (ExitCode.OK, "")

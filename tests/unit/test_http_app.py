@@ -248,7 +248,7 @@ async def test_history_tells_each_transition(workload: httpx.AsyncClient) -> Non
     }
 
 
-@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html"])
 async def test_the_root_names_the_leader(workload: httpx.AsyncClient, accept: str) -> None:
     assert (await workload.get("/", headers={"Accept": accept})).json() == {"name": "web-0"}
 
