@@ -17,7 +17,7 @@ from sidecar.workload.exec.course import (
     Note,
     Resigned,
     Seen,
-    SignalGroup,
+    StandIn,
     Tick,
     Told,
     step,
@@ -315,7 +315,7 @@ def test_a_guard_that_is_late_is_helped_before_the_validity_ends() -> None:
     story.now = due - 1
     assert story.feed(Tick()) == ()
     story.now = due
-    assert story.feed(Tick()) == (SignalGroup(PID, signal.SIGKILL),)
+    assert story.feed(Tick()) == (StandIn(signal.SIGKILL),)
     again = story.course.due_ns
     assert again is not None
     assert again > story.now, "it does not spin"
@@ -326,7 +326,7 @@ def test_a_late_guard_of_a_suspended_command_is_helped_by_a_stop() -> None:
     due = story.course.due_ns
     assert due is not None
     story.now = due
-    assert story.feed(Tick()) == (SignalGroup(PID, signal.SIGSTOP),)
+    assert story.feed(Tick()) == (StandIn(signal.SIGSTOP),)
 
 
 def test_a_command_that_stands_still_already_is_not_touched_again() -> None:

@@ -142,15 +142,14 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
-class SignalGroup:
-    """The guard is late: signal the command's process group ourselves."""
+class StandIn:
+    """The guard is late: signal all that the command has started ourselves."""
 
-    pid: int
     number: int
 
 
 Event = Seen | Told | Resigned | Tick | Started | Ended | Paused | TooLate
-Action = Order | Note | GiveUp | Leave | SignalGroup
+Action = Order | Note | GiveUp | Leave | StandIn
 Step = tuple[Course, tuple[Action, ...]]
 
 
@@ -279,7 +278,7 @@ def _tick(course: Course, _event: Tick, now_ns: int) -> Step:
     if course.pid is None:
         return _start_if_due(replace(course, not_before_ns=0), now_ns)
     number = signal.SIGSTOP if course.suspends and course.command is Command.RUNNING else signal.SIGKILL
-    return replace(course, not_before_ns=now_ns + NS), (SignalGroup(course.pid, number),)
+    return replace(course, not_before_ns=now_ns + NS), (StandIn(number),)
 
 
 # === Signals

@@ -67,12 +67,7 @@ class Tree:
 
     def signal_all(self, number: int) -> None:
         self.signal(number)
-        told: set[int] = set()
-        while found := set(_descendants(os.getpid())) - told:
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
-            told |= found
+        signal_descendants(os.getpid(), number)
 
     def halt(self) -> bool:
         """Stop all: whether everything stands still now. What hangs in the kernel may not yet."""
@@ -113,6 +108,16 @@ class Tree:
         os.close(self._trouble)
         self._trouble = None
         return os.strerror(int(told)) if told else ""
+
+
+def signal_descendants(root: int, number: int) -> None:
+    """To each process that ``root`` has started, directly or not; also to those it starts meanwhile."""
+    told: set[int] = set()
+    while found := set(_descendants(root)) - told:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        told |= found
 
 
 def _exit_code(status: int) -> int:
