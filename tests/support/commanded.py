@@ -143,14 +143,21 @@ class OwnExec(Child):
     """``leader-sidecar exec`` that stands for election itself, on free ports."""
 
     def __init__(
-        self, name: str, folder: Path, command: Sequence[str], *flags: str, etcd_endpoints: str, lock_name: str
+        self,
+        name: str,
+        folder: Path,
+        command: Sequence[str],
+        *flags: str,
+        etcd_endpoints: str,
+        lock_name: str,
+        ttl_seconds: int = TTL_SECONDS,
     ) -> None:
         self.port, probe_port = free_ports(2)
         own = [
             "--election=e",
             f"--identity={name}",
             f"--lock-name={lock_name}",
-            f"--ttl={TTL_SECONDS}",
+            f"--ttl={ttl_seconds}",
             f"--etcd-endpoints={etcd_endpoints}",
             f"--listen=127.0.0.1:{self.port}",
             f"--probe-listen=127.0.0.1:{probe_port}",
