@@ -44,6 +44,7 @@ simulate: $(READY) ## many electors in virtual time; make simulate SEEDS=17-17 r
 
 soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100 --seed 7" is for the rounds of faults
 	$(RUN) tests.soak $(ARGS)
+	$(RUN) tests.soak.commands
 	$(RUN) tests.simulation --seeds 0-1999
 	$(RUN) sidecar demo --rounds 20
 

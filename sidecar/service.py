@@ -141,7 +141,7 @@ class Service:
     async def _end_command(self, following: asyncio.Task[None]) -> None:
         """It may still run off the grace of a lead that was lost before."""
         if self._command is not None:
-            await self._command.finish()
+            await self._command.end()
         following.cancel()
 
     async def _keep_pod(self) -> None:

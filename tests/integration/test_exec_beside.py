@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.children import Child
-from tests.support.commanded import Beats, client, guard_of
+from tests.support.commanded import TTL_SECONDS, Beats, client, guard_of
 from tests.support.etcd import Cluster, running
 from tests.support.sidecar import SidecarProcess
 
@@ -46,7 +46,9 @@ def pods(etcd: Cluster, tmp_path: Path) -> Iterator[Pods]:
 
         def start(name: str) -> Pod:
             endpoints, lock = ",".join(etcd.endpoints), f"/beside{tmp_path}"
-            sidecar = SidecarProcess(name, etcd_endpoints=endpoints, lock_name=lock, folder=tmp_path, ttl_seconds=2)
+            sidecar = SidecarProcess(
+                name, etcd_endpoints=endpoints, lock_name=lock, folder=tmp_path, ttl_seconds=TTL_SECONDS
+            )
             started.enter_context(sidecar)
             sidecar.wait_until_healthy()
             command = beats.command("stubborn", "family")

@@ -115,7 +115,8 @@ def test_a_killed_guard_takes_the_command_along_while_the_supervisor_stands_stil
 
 
 def test_a_frozen_guard_is_stood_in_for_by_the_supervisor(sidecar: FakeSidecar, beats: Beats, tmp_path: Path) -> None:
-    with running(sidecar, beats, tmp_path, "stubborn") as process:
+    with running(sidecar, beats, tmp_path, "stubborn", "family") as process:
+        beats.wait_for_beats(pids=2)
         os.kill(guard_of(process), signal.SIGSTOP)
         until_ns = sidecar.fall_silent()
         assert beats.wait_until_gone().at_ns < until_ns

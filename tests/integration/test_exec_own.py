@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import ExitCode
-from tests.support.commanded import Beats, OwnExec, boottime_ns, guard_of
+from tests.support.commanded import TTL_SECONDS, Beats, OwnExec, boottime_ns, guard_of
 from tests.support.etcd import Cluster, running
 
 Make = Callable[..., OwnExec]
@@ -98,7 +98,6 @@ def test_told_to_stop_it_passes_the_signal_on_and_the_lock_goes_at_the_commands_
 def test_a_stubborn_command_is_killed_within_the_drains_bound(start: Make, beats: Beats) -> None:
     first, _ = pair(start, beats, "stubborn", flags=("--drain-timeout=2",))
     assert first.terminate() == 128 + signal.SIGKILL
-    assert "the key was released" not in first.output(), "there was time for that"
     beats.wait_for_starts(2)
 
 
@@ -136,7 +135,7 @@ def test_an_etcd_outage_ends_the_command_in_time_and_its_return_starts_it_again(
     etcd.freeze()
     frozen_ns = boottime_ns()
     try:
-        assert beats.wait_until_gone().at_ns < frozen_ns + 2_000_000_000, "the TTL"
+        assert beats.wait_until_gone().at_ns < frozen_ns + TTL_SECONDS * 1_000_000_000
         assert first.ask("GET", "/leader")[0] == 503 or first.wait_until("unconfirmed")
     finally:
         etcd.thaw()

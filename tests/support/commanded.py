@@ -19,6 +19,8 @@ from tests.support.children import Child, Deadline, free_ports
 ROOT = Path(__file__).parents[2]
 BEATER = Path(__file__).with_name("beater.py")
 PATIENCE_SECONDS = 60.0
+TTL_SECONDS = 4
+"""A shorter one may run out on a busy machine, and the command is told to end, as it should be."""
 WITHOUT_PACKAGES = [
     *(sys.executable, "-I", "-S", "-c"),
     f"import sys; sys.path.insert(0, {str(ROOT)!r}); from sidecar.workload.exec.program import main; main()",
@@ -141,14 +143,21 @@ class OwnExec(Child):
     """``leader-sidecar exec`` that stands for election itself, on free ports."""
 
     def __init__(
-        self, name: str, folder: Path, command: Sequence[str], *flags: str, etcd_endpoints: str, lock_name: str
+        self,
+        name: str,
+        folder: Path,
+        command: Sequence[str],
+        *flags: str,
+        etcd_endpoints: str,
+        lock_name: str,
+        ttl_seconds: int = TTL_SECONDS,
     ) -> None:
         self.port, probe_port = free_ports(2)
         own = [
             "--election=e",
             f"--identity={name}",
             f"--lock-name={lock_name}",
-            "--ttl=2",
+            f"--ttl={ttl_seconds}",
             f"--etcd-endpoints={etcd_endpoints}",
             f"--listen=127.0.0.1:{self.port}",
             f"--probe-listen=127.0.0.1:{probe_port}",

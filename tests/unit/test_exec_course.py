@@ -17,13 +17,13 @@ from sidecar.workload.exec.course import (
     Note,
     Resigned,
     Seen,
-    SignalGroup,
+    StandIn,
     Tick,
     Told,
     step,
 )
 from sidecar.workload.exec.deadlines import GRACE_NS, NS, Deadline, deadline
-from sidecar.workload.exec.messages import End, Ended, Kill, Move, Pause, Signal, Start, Started, TooLate
+from sidecar.workload.exec.messages import End, Ended, Kill, Move, Pause, Paused, Signal, Start, Started, TooLate
 from sidecar.workload.exec.wish import OnExit
 
 SPAN = 2 * NS
@@ -278,10 +278,23 @@ def test_once_told_to_stop_nothing_is_started() -> None:
 
 def test_a_suspended_command_stands_still_without_the_lead_and_runs_on_with_it_whatever_its_token() -> None:
     story = Story(suspends=True).running()
-    assert story.lose() == (Pause(),)
+    assert story.lose() == (Pause(1),)
     assert story.lose() == ()
     until = story.now + SPAN
     assert story.lead(TOKEN + 1) == (Note(Lead("e", TOKEN + 1, until)), Move(deadline(until, SPAN)))
+
+
+def test_a_command_stands_still_only_when_the_guard_says_so_of_the_last_order() -> None:
+    story = Story(suspends=True).running()
+    story.lose()
+    story.lead()
+    assert story.lose() == (Pause(2),)
+    stood = []
+    for number in (1, 2):
+        story.feed(Paused(number))
+        stood.append(story.course.command)
+    assert stood == [Command.PAUSING, Command.PAUSED]
+    assert story.lose() == ()
 
 
 def test_a_suspended_command_is_killed_when_we_are_told_to_stop_for_it_must_not_run() -> None:
@@ -302,7 +315,7 @@ def test_a_guard_that_is_late_is_helped_before_the_validity_ends() -> None:
     story.now = due - 1
     assert story.feed(Tick()) == ()
     story.now = due
-    assert story.feed(Tick()) == (SignalGroup(PID, signal.SIGKILL),)
+    assert story.feed(Tick()) == (StandIn(signal.SIGKILL),)
     again = story.course.due_ns
     assert again is not None
     assert again > story.now, "it does not spin"
@@ -313,7 +326,7 @@ def test_a_late_guard_of_a_suspended_command_is_helped_by_a_stop() -> None:
     due = story.course.due_ns
     assert due is not None
     story.now = due
-    assert story.feed(Tick()) == (SignalGroup(PID, signal.SIGSTOP),)
+    assert story.feed(Tick()) == (StandIn(signal.SIGSTOP),)
 
 
 def test_a_command_that_stands_still_already_is_not_touched_again() -> None:

@@ -22,6 +22,7 @@ from sidecar.workload.exec.messages import (
     Move,
     Order,
     Pause,
+    Paused,
     Report,
     Signal,
     Start,
@@ -31,16 +32,17 @@ from sidecar.workload.exec.messages import (
     encode,
 )
 from sidecar.workload.exec.rules import (
+    Continue,
     Exited,
     Finish,
     Guarded,
+    Halt,
     Launch,
     Looked,
     Orphaned,
     Quit,
     Say,
     Send,
-    SendAll,
     step,
 )
 
@@ -81,9 +83,10 @@ def test_a_deadline_only_ever_comes_nearer_when_bounded() -> None:
         Move(DEADLINE),
         End(15, DEADLINE),
         Signal(1),
-        Pause(),
+        Pause(2),
         Kill(),
         Started(7),
+        Paused(2),
         Ended(3, asked=True, trouble="x"),
         TooLate(),
     ],
@@ -110,7 +113,7 @@ def test_a_start_that_was_read_too_late_is_refused() -> None:
         (ASKED, KILL_AT - 1, ASKED, ()),
         (ASKED, KILL_AT, ASKED, (Finish(),)),
         (WARM, KILL_AT - 1, WARM, ()),
-        (WARM, KILL_AT, PAUSED, (SendAll(signal.SIGSTOP),)),
+        (WARM, KILL_AT, PAUSED, (Halt(),)),
         (PAUSED, KILL_AT, PAUSED, ()),
         (Guarded(False), KILL_AT, Guarded(False), ()),
     ],
@@ -144,6 +147,11 @@ def test_a_deadline_that_has_passed_when_it_is_read_kills() -> None:
     assert step(RUNNING, Move(DEADLINE), KILL_AT) == (ASKED, (Finish(),))
 
 
+def test_only_a_pause_that_was_ordered_is_answered_also_when_it_stands_still_already() -> None:
+    assert step(WARM, Pause(3), 50) == (PAUSED, (Halt(answers=3),))
+    assert step(PAUSED, Pause(4), 50) == (PAUSED, (Halt(answers=4),))
+
+
 def test_once_told_to_end_a_command_is_killed_at_its_deadline_and_not_told_again() -> None:
     ending, acts = step(RUNNING, End(signal.SIGTERM, Deadline(150, 150)), 120)
     assert acts == (Send(signal.SIGTERM),)
@@ -156,7 +164,7 @@ def test_an_end_that_is_read_after_its_deadline_kills_at_once() -> None:
 
 
 def test_a_suspended_command_runs_on_when_the_lead_is_back_and_not_when_that_has_passed_again() -> None:
-    assert step(PAUSED, Move(LATER), 1000) == (Guarded(True, LATER), (SendAll(signal.SIGCONT),))
+    assert step(PAUSED, Move(LATER), 1000) == (Guarded(True, LATER), (Continue(),))
     assert step(PAUSED, Move(LATER), 1200)[1] == ()
 
 
@@ -178,7 +186,7 @@ def test_without_a_supervisor_nothing_goes_on(before: Guarded) -> None:
     assert step(before, Orphaned(), 0)[1] == (Finish(), Quit())
 
 
-@pytest.mark.parametrize("order", [Move(DEADLINE), End(15, DEADLINE), Signal(1), Pause(), Kill()])
+@pytest.mark.parametrize("order", [Move(DEADLINE), End(15, DEADLINE), Signal(1), Pause(1), Kill()])
 def test_an_order_that_crosses_the_commands_end_does_nothing(order: Order) -> None:
     assert step(Guarded(False), order, 0) == (Guarded(False), ())
 
@@ -188,7 +196,7 @@ _orders: st.SearchStrategy[Order] = st.one_of(
     st.builds(Move, _deadlines),
     st.builds(End, st.just(15), _deadlines),
     st.builds(Signal, st.just(1)),
-    st.just(Pause()),
+    st.just(Pause(1)),
 )
 
 
@@ -201,7 +209,7 @@ def test_whatever_is_told_nothing_runs_at_the_last_deadline_told(
         now += passed
         for event in (order, Looked()):  # as the loop does
             guarded, acts = step(guarded, event, now)
-            stopped = (stopped or SendAll(signal.SIGSTOP) in acts) and SendAll(signal.SIGCONT) not in acts
+            stopped = (stopped or any(isinstance(act, Halt) for act in acts)) and Continue() not in acts
             if Finish() in acts:
                 return
         assert guarded.deadline is not None

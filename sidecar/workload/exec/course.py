@@ -12,7 +12,19 @@ from typing import Any
 
 from sidecar.workload.exec import deadlines
 from sidecar.workload.exec.deadlines import NS, Deadline
-from sidecar.workload.exec.messages import End, Ended, Kill, Move, Order, Pause, Signal, Start, Started, TooLate
+from sidecar.workload.exec.messages import (
+    End,
+    Ended,
+    Kill,
+    Move,
+    Order,
+    Pause,
+    Paused,
+    Signal,
+    Start,
+    Started,
+    TooLate,
+)
 from sidecar.workload.exec.wish import OnExit
 
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
@@ -26,6 +38,7 @@ them resets it. Else a command that always fails would make the lead race around
 class Command(StrEnum):
     NONE = "none"
     RUNNING = "running"
+    PAUSING = "pausing"
     PAUSED = "paused"
     ENDING = "ending"
 
@@ -45,7 +58,8 @@ class Course:
 
     ``span_ns`` is the longest that a fresh deadline was seen to hold. ``spent`` is the token of a leadership that was
     given up, under which nothing is started. ``stopped_by`` is the signal that told us to stop. Before
-    ``not_before_ns`` nothing is started, and no guard that is late is helped again; 0 for at once.
+    ``not_before_ns`` nothing is started, and no guard that is late is helped again; 0 for at once. ``pauses`` counts
+    the orders to pause.
     """
 
     on_exit: OnExit
@@ -63,6 +77,7 @@ class Course:
     started_ns: int = 0
     not_before_ns: int = 0
     pause_ns: int = FIRST_RESTART_NS
+    pauses: int = 0
 
     @property
     def due_ns(self) -> int | None:
@@ -127,15 +142,14 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
-class SignalGroup:
-    """The guard is late: signal the command's process group ourselves."""
+class StandIn:
+    """The guard is late: signal all that the command has started ourselves."""
 
-    pid: int
     number: int
 
 
-Event = Seen | Told | Resigned | Tick | Started | Ended | TooLate
-Action = Order | Note | GiveUp | Leave | SignalGroup
+Event = Seen | Told | Resigned | Tick | Started | Ended | Paused | TooLate
+Action = Order | Note | GiveUp | Leave | StandIn
 Step = tuple[Course, tuple[Action, ...]]
 
 
@@ -170,13 +184,13 @@ def _hold(course: Course, lead: Lead, deadline: Deadline) -> Step:
 
 
 def _lost(course: Course, now_ns: int, *, draining: bool) -> Step:
-    if course.command is Command.NONE or course.deadline is None:
+    deadline = course.deadline
+    if course.command in (Command.NONE, Command.PAUSING, Command.PAUSED) or deadline is None:
         return course, ()
     if course.suspends and course.command is not Command.ENDING:
-        acts = () if course.command is Command.PAUSED else (Pause(),)
-        return replace(course, command=Command.PAUSED), acts
+        course = replace(course, command=Command.PAUSING, pauses=course.pauses + 1)
+        return course, (Pause(course.pauses),)
     bound_ns = course.drain_ns if draining else deadlines.grace_ns(course.span_ns)
-    deadline = course.deadline
     if bound_ns is not None:
         deadline = deadline.no_later_than(now_ns + bound_ns)
     if course.command is Command.ENDING:
@@ -218,6 +232,12 @@ def _started(course: Course, started: Started, _now_ns: int) -> Step:
     return replace(course, pid=started.pid), ()
 
 
+def _paused(course: Course, paused: Paused, _now_ns: int) -> Step:
+    """An answer to an earlier order says nothing of now."""
+    stands = course.command is Command.PAUSING and paused.number == course.pauses
+    return replace(course, command=Command.PAUSED) if stands else course, ()
+
+
 def _too_late(course: Course, _event: TooLate, now_ns: int) -> Step:
     course = without_command(course)
     if course.stopped_by is not None:
@@ -226,7 +246,7 @@ def _too_late(course: Course, _event: TooLate, now_ns: int) -> Step:
 
 
 def _ended(course: Course, ended: Ended, now_ns: int) -> Step:
-    was_paused = course.command is Command.PAUSED
+    was_paused = course.command in (Command.PAUSING, Command.PAUSED)
     token, course = course.token, without_command(course)
     if course.stopped_by is not None:
         code = 128 + course.stopped_by if was_paused else ended.code
@@ -258,7 +278,7 @@ def _tick(course: Course, _event: Tick, now_ns: int) -> Step:
     if course.pid is None:
         return _start_if_due(replace(course, not_before_ns=0), now_ns)
     number = signal.SIGSTOP if course.suspends and course.command is Command.RUNNING else signal.SIGKILL
-    return replace(course, not_before_ns=now_ns + NS), (SignalGroup(course.pid, number),)
+    return replace(course, not_before_ns=now_ns + NS), (StandIn(number),)
 
 
 # === Signals
@@ -271,7 +291,7 @@ def _told(course: Course, told: Told, _now_ns: int) -> Step:
     match course.command:
         case Command.NONE:
             return course, (GiveUp(), Leave(128 + told.number))
-        case Command.PAUSED:
+        case Command.PAUSING | Command.PAUSED:
             return course, (Kill(),)  # to end in order it would have to run
         case _ if course.deadline is not None:
             return replace(course, command=Command.ENDING), (End(told.number, course.deadline),)
@@ -285,5 +305,6 @@ _HANDLERS: dict[type, Callable[[Course, Any, int], Step]] = {
     Tick: _tick,
     Started: _started,
     Ended: _ended,
+    Paused: _paused,
     TooLate: _too_late,
 }

@@ -12,20 +12,21 @@ from typing import NoReturn
 from sidecar.errors import ExitCode, SidecarError
 from sidecar.workload.exec.deadlines import now_ns
 from sidecar.workload.exec.linux import BootTimer, adopt_orphans
-from sidecar.workload.exec.messages import Order, Report, Started, decode, encode
+from sidecar.workload.exec.messages import Order, Paused, Report, Started, decode, encode
 from sidecar.workload.exec.rules import (
     Act,
+    Continue,
     Event,
     Exited,
     Finish,
     Guarded,
+    Halt,
     Launch,
     Looked,
     Orphaned,
     Quit,
     Say,
     Send,
-    SendAll,
     step,
 )
 from sidecar.workload.exec.tree import Tree
@@ -153,8 +154,11 @@ class _Watch:
                 self._say(Started(self._tree.launch(inherited | environment)))
             case Send(number):
                 self._tree.signal(number)
-            case SendAll(number):
-                self._tree.signal_all(number)
+            case Halt(answers):
+                if self._tree.halt() and answers is not None:
+                    self._say(Paused(answers))
+            case Continue():
+                self._tree.signal_all(signal.SIGCONT)
             case Finish():
                 self._note_end(self._tree.finish())
             case Say(report):

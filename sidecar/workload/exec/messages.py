@@ -41,7 +41,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Suspend the command until the next ``Move``."""
+    """Suspend the command until the next ``Move``. Answered by ``Paused`` with this number, once it stands still."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,21 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Everything that the command has started stands still, as ``Pause`` with this number wished."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class TooLate:
     """The command was not started: no time was left."""
 
 
-Report = Started | Ended | TooLate
+Report = Started | Ended | Paused | TooLate
 
 _TYPES: dict[str, Any] = {
-    each.__name__: each for each in (Start, Move, End, Signal, Pause, Kill, Started, Ended, TooLate)
+    each.__name__: each for each in (Start, Move, End, Signal, Pause, Kill, Started, Ended, Paused, TooLate)
 }
 
 

@@ -45,8 +45,9 @@ class OwnCommand:
         self._supervisor = Supervisor(course, guard, note, give_up=self._give_up, leave=self._leave, say=log.info)
         self._election: Election | None = None
         self._seen: Seen | None = None
-        self._gone = asyncio.Event()
+        self._gone, self._still = asyncio.Event(), asyncio.Event()
         self._gone.set()
+        self._still.set()
         self._tasks = asyncio.TaskGroup()
 
     async def run(self, election: Election) -> None:
@@ -78,13 +79,14 @@ class OwnCommand:
         return ExitCode.SOFTWARE if self._code is None else self._code
 
     async def finish(self) -> bool:
-        """The lead is being given up: whether the command is gone, as it is within the drain's bound at the latest."""
+        """The lead is being given up: whether the command is gone, or suspended, as it is within the drain's bound."""
         if self._election is not None:
             self._look()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._drain_seconds):
-                await self._gone.wait()
-        return self._gone.is_set()
+        return await self._wait(self._still)
+
+    async def end(self) -> None:
+        """Return when the command is gone, at the latest after the drain's bound."""
+        await self._wait(self._gone)
 
     def _told(self, number: int) -> None:
         if number in STOPPING:
@@ -121,10 +123,15 @@ class OwnCommand:
             self._supervisor.feed(event)
         except GuardLost as lost:
             self._lose_guard(lost)
-        if self._supervisor.course.command is Command.NONE:
-            self._gone.set()
-        else:
-            self._gone.clear()
+        command = self._supervisor.course.command
+        _set(self._gone, command is Command.NONE)
+        _set(self._still, command in (Command.NONE, Command.PAUSED))
+
+    async def _wait(self, event: asyncio.Event) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                await event.wait()
+        return event.is_set()
 
     def _lose_guard(self, lost: GuardLost) -> None:
         asyncio.get_running_loop().remove_reader(self._guard.fileno())
@@ -147,6 +154,13 @@ class OwnCommand:
         with contextlib.suppress(NotLeading):
             await self._election.resign(drain=True)
         self._feed(Resigned(gone=True))
+
+
+def _set(event: asyncio.Event, holds: bool) -> None:
+    if holds:
+        event.set()
+    else:
+        event.clear()
 
 
 def _lead(view: View) -> Lead | None:

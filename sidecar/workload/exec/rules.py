@@ -67,10 +67,15 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class SendAll:
-    """A signal for everything that the command started, also what left its process group."""
+class Halt:
+    """Stop all that the command started, also what left its process group; say so if this ``answers`` a ``Pause``."""
 
-    number: int
+    answers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """What ``Halt`` stopped goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Quit:
 
 
 Event = Order | Looked | Exited | Orphaned
-Act = Launch | Send | SendAll | Finish | Say | Quit
+Act = Launch | Send | Halt | Continue | Finish | Say | Quit
 Step = tuple[Guarded, tuple[Act, ...]]
 
 
@@ -109,7 +114,7 @@ def _move(guarded: Guarded, move: Move, now_ns: int) -> Step:
         return guarded, ()
     guarded = replace(guarded, deadline=move.deadline)
     if guarded.paused and now_ns < move.deadline.kill_at_ns:
-        return replace(guarded, paused=False), (SendAll(signal.SIGCONT),)
+        return replace(guarded, paused=False), (Continue(),)
     return _look(guarded, move, now_ns)
 
 
@@ -124,10 +129,10 @@ def _signal(guarded: Guarded, passed_on: Signal, _now_ns: int) -> Step:
     return guarded, () if guarded.deadline is None else (Send(passed_on.number),)
 
 
-def _pause(guarded: Guarded, _event: Pause, _now_ns: int) -> Step:
+def _pause(guarded: Guarded, pause: Pause, _now_ns: int) -> Step:
     if guarded.deadline is None:
         return guarded, ()
-    return replace(guarded, paused=True), (SendAll(signal.SIGSTOP),)
+    return replace(guarded, paused=True), (Halt(pause.number),)
 
 
 def _kill(guarded: Guarded, _event: Event, _now_ns: int) -> Step:
@@ -141,7 +146,7 @@ def _look(guarded: Guarded, event: Event, now_ns: int) -> Step:
     if guarded.deadline is None or alarm_ns is None or now_ns < alarm_ns:
         return guarded, ()
     if guarded.suspends and not guarded.asked:
-        return _pause(guarded, Pause(), now_ns)
+        return replace(guarded, paused=True), (Halt(),)
     if now_ns >= guarded.deadline.kill_at_ns:
         return _kill(guarded, event, now_ns)
     return replace(guarded, asked=True), (Send(signal.SIGTERM),)

@@ -12,7 +12,7 @@ from sidecar.workload.exec.course import (
     Lead,
     Leave,
     Note,
-    SignalGroup,
+    StandIn,
     step,
     without_command,
 )
@@ -20,7 +20,7 @@ from sidecar.workload.exec.deadlines import now_ns
 from sidecar.workload.exec.guard import Guard
 from sidecar.workload.exec.messages import End, Start
 from sidecar.workload.exec.note import VARIABLE, DeadlineFile
-from sidecar.workload.exec.tree import Tree
+from sidecar.workload.exec.tree import Tree, signal_descendants
 
 
 class Supervisor:
@@ -63,8 +63,8 @@ class Supervisor:
                 if trouble:
                     self._say(f"the command cannot be started: {trouble}")
                 self._leave(code)
-            case SignalGroup(pid, number):
-                _signal_group(pid, number)
+            case StandIn(number):
+                signal_descendants(self._guard.pid, number)
             case Start(deadline, environment):
                 self._say(f"leading with token {environment['LEADER_SIDECAR_TOKEN']}: the command is started")
                 self._guard.tell(Start(deadline, environment | {VARIABLE: str(self._note.path)}))
@@ -90,8 +90,3 @@ def reap() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-
-
-def _signal_group(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)

@@ -11,6 +11,8 @@ from sidecar.workload.exec.linux import die_with_parent
 from sidecar.workload.exec.wish import NOT_EXECUTABLE, NOT_FOUND
 
 _LOOK_AGAIN_SECONDS = 0.001
+_LOOKS_FOR_STILLNESS = 100
+_STILL = (b"T", b"t", b"Z", b"X")
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -65,12 +67,16 @@ class Tree:
 
     def signal_all(self, number: int) -> None:
         self.signal(number)
-        told: set[int] = set()
-        while found := set(_descendants(os.getpid())) - told:
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
-            told |= found
+        signal_descendants(os.getpid(), number)
+
+    def halt(self) -> bool:
+        """Stop all: whether everything stands still now. What hangs in the kernel may not yet."""
+        self.signal_all(signal.SIGSTOP)
+        for _ in range(_LOOKS_FOR_STILLNESS):
+            if all(_state(pid) in _STILL for pid in _descendants(os.getpid())):
+                return True
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        return False
 
     def finish(self) -> tuple[int, str] | None:
         """Kill and reap everything. What ``reap`` gives, if the command's first process ended by it."""
@@ -104,6 +110,16 @@ class Tree:
         return os.strerror(int(told)) if told else ""
 
 
+def signal_descendants(root: int, number: int) -> None:
+    """To each process that ``root`` has started, directly or not; also to those it starts meanwhile."""
+    told: set[int] = set()
+    while found := set(_descendants(root)) - told:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        told |= found
+
+
 def _exit_code(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
@@ -130,8 +146,20 @@ def _descendants(root: int) -> Iterator[int]:
 
 
 def _parent(pid: str) -> int | None:
+    fields = _fields(pid)
+    return int(fields[1]) if fields else None
+
+
+def _state(pid: int) -> bytes:
+    """As in proc(5); ``X``, dead, for one that is gone."""
+    fields = _fields(str(pid))
+    return fields[0] if fields else b"X"
+
+
+def _fields(pid: str) -> list[bytes]:
+    """What follows the name, which may hold spaces and brackets, in its line; nothing where it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
-            return int(stat.read().rpartition(b")")[2].split()[1])  # its name may hold spaces and brackets
-    except (OSError, ValueError, IndexError):
-        return None
+            return stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
