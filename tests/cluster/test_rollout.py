@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tests.cluster.kubelet import GATE, LEADER_GATE, Kubelet, pods_of, template
-from tests.cluster.policy import apply_policy
 from tests.support.cluster import cluster
 from tests.support.controlplane import ControlPlane
 from tests.support.etcd import Cluster
 from tests.support.installed import bind
+from tests.support.policy import apply_policy
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 
