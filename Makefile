@@ -7,10 +7,11 @@ SEEDS ?= 0-200
 ROUNDS ?= 10
 IDLE ?= 600
 READY := .venv/.ready
+BROWSER := .venv/.browser
 RUN := .venv/bin/python -m
 
 .PHONY: demo test test-all lint bench simulate soak image test-cluster test-helm-3 test-node bench-kubernetes tools lock docs \
-	setup
+	setup zipapp
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -19,7 +20,7 @@ demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 
 test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
-test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
+test-all: $(READY) tools $(BROWSER) ## the rest: cluster faults, and what needs a browser or programs built from Go modules
 	$(RUN) pytest -m "slow or tools" $(ARGS)
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
@@ -43,12 +44,17 @@ simulate: $(READY) ## many electors in virtual time; make simulate SEEDS=17-17 r
 
 soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100 --seed 7" is for the rounds of faults
 	$(RUN) tests.soak $(ARGS)
+	$(RUN) tests.soak.commands
 	$(RUN) tests.simulation --seeds 0-1999
 	$(RUN) sidecar demo --rounds 20
 
 image: ## the container image as a docker archive, by buildah, which needs no daemon; scripts/image says what can be set
 	@mkdir -p build
 	scripts/image build/leader-sidecar.tar $(ARGS)
+
+zipapp: $(READY) ## exec and wait as one file, for containers that have Python and nothing else
+	@mkdir -p build
+	$(RUN) sidecar.workload.exec.pack build/leader-sidecar.pyz
 
 test-node: $(READY) tools ## the image and the chart on a real node, as root: kubelet and all; makes the image, and once its base
 	@mkdir -p build
@@ -73,6 +79,9 @@ lock: $(READY) ## resolves the dependencies anew
 	scripts/lock
 
 setup: $(READY)
+
+$(BROWSER): $(READY) requirements/browser.txt scripts/browser
+	@PYTHON="$(PYTHON)" scripts/browser
 
 $(READY): pyproject.toml requirements/build.txt requirements/dev.txt scripts/setup
 	@echo "setting up .venv (a minute or two)"
