@@ -34,6 +34,14 @@ class NotLeading(SidecarError):
     """Asked of a leader (resign, transfer, write), but this pod does not lead."""
 
 
+class UnknownCandidate(SidecarError):
+    """No candidate of that name stands in the queue."""
+
+
+class CannotTransfer(SidecarError):
+    """The lead cannot be handed over to that candidate: says why."""
+
+
 # etcd -----------------------------------------------------------------------------------------------------------------
 
 
@@ -122,3 +130,9 @@ class PodGone(KubeError):
     """404, or another uid: the pod this sidecar acts for no longer exists."""
 
     kind = "pod_gone"
+
+
+class ServiceMissing(KubeError):
+    """The Service that ``--route`` names does not exist."""
+
+    kind = "service_missing"

@@ -106,6 +106,21 @@ class Metrics:
             ["election"],
             registry=self.registry,
         )
+        self.route_in_sync = Gauge(
+            prefix + "route_in_sync",
+            "1 while the Service's slices say what the verdict says, else 0.",
+            ["election"],
+            registry=self.registry,
+        )
+        self.route_writes = Counter(
+            prefix + "route_writes", "Writes of slices, by result.", ["election", "result"], registry=self.registry
+        )
+        self.route_conflicts = Counter(
+            prefix + "route_conflicts",
+            "Slices met whose token stands against ours, or which somebody else keeps for the Service.",
+            ["election"],
+            registry=self.registry,
+        )
         self.build = Info(prefix + "build", "Version of the sidecar.", registry=self.registry)
 
     def watch(

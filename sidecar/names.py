@@ -8,6 +8,9 @@ import re
 MAX_ELECTION = 57
 """A label's name has at most 63 characters, and the token's annotation is the same name with ``.token`` behind it."""
 
+MAX_SERVICE = 63
+"""Kubernetes' own limit for a Service; it is also a label's value on its slices."""
+
 _MAX_LABEL_NAME = 63
 _MAX_SUBDOMAIN = 253
 _ANNOTATION_SUFFIX = ".token"
@@ -15,6 +18,7 @@ _RESERVED = frozenset({"inject"})
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_SERVICE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ELECTION = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -26,6 +30,15 @@ def election_problem(name: str) -> str | None:
         return "use lowercase letters, digits, '-' and '.', with a letter or digit first and last"
     if name in _RESERVED or name.endswith(_ANNOTATION_SUFFIX):
         return f"is reserved: choose another, that does not end in {_ANNOTATION_SUFFIX}"
+    return None
+
+
+def service_problem(name: str) -> str | None:
+    """A Service's name. Kubernetes has begun to allow a digit first (RFC 1123)."""
+    if len(name) > MAX_SERVICE:
+        return f"has {len(name)} characters, use at most {MAX_SERVICE}"
+    if not _SERVICE.fullmatch(name):
+        return "use lowercase letters, digits and '-', with a letter or digit first and last"
     return None
 
 

@@ -1,5 +1,7 @@
 """Is this sidecar well: what probes and alerts ask. An etcd outage is no illness: a restart does not mend it."""
 
+from typing import Protocol
+
 from sidecar.elector.elector import Elector
 from sidecar.labeler.labeler import Labeler
 
@@ -7,11 +9,19 @@ OVERDUE_SECONDS = 5.0
 """Past a deadline of its own by this much, the elector has stopped looking at the clock."""
 
 
-class Vitals:
-    """``labeler`` is None without labels."""
+class Route(Protocol):
+    """What the router knows. Its own module is imported where there is one."""
 
-    def __init__(self, elector: Elector, labeler: Labeler | None, ttl_seconds: float) -> None:
-        self._elector, self._labeler, self._ttl_seconds = elector, labeler, ttl_seconds
+    def may_name_me(self) -> bool: ...
+
+    def in_sync(self) -> bool: ...
+
+
+class Vitals:
+    """``labeler`` is None without labels, ``router`` without a route."""
+
+    def __init__(self, elector: Elector, labeler: Labeler | None, router: Route | None, ttl_seconds: float) -> None:
+        self._elector, self._labeler, self._router, self._ttl_seconds = elector, labeler, router, ttl_seconds
         self._joined = False
 
     def wedged(self) -> str | None:
@@ -29,6 +39,8 @@ class Vitals:
             return "not initialised: no session with etcd yet"
         if self._labeler is not None and self._labeler.may_say_leader():
             return "this pod's label may say leader, and the verdict does not"
+        if self._router is not None and self._router.may_name_me():
+            return "the Service's slices may name this pod, and the verdict does not"
         return self._out_of_sync() if strict else None
 
     def label_in_sync(self) -> bool | None:
@@ -42,4 +54,6 @@ class Vitals:
             return "not in the queue"
         if self._labeler is not None and not self._labeler.in_sync():
             return "the pod's label does not say what the verdict says, or is not known to"
+        if self._router is not None and not self._router.in_sync():
+            return "the Service's slices do not say what the verdict says, or are not known to"
         return None

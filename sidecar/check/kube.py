@@ -1,21 +1,25 @@
 """Findings about rights, token and policy, from what a survey of the Kubernetes API showed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sidecar.check.finding import Finding, Id, error, note, warning
-from sidecar.kube.survey import MARK, RIGHTS, WIDE, Identity, Right, Said, Survey
+from sidecar.kube.survey import MARK, RIGHTS, ROUTE_RIGHTS, WIDE, Identity, Right, Said, Survey
 
 _WHERE = "Kubernetes"
 _BIND = "bind the ClusterRole leader-sidecar:candidate to the pod's service account, in its namespace"
+_BIND_ROUTE = f"{_BIND.replace('candidate', 'route')} (the chart: route.enabled)"
 _PROJECT = "mount a projected serviceAccountToken volume (kubelet binds it to the pod), not a Secret's token"
 
 
-def findings(survey: Survey, *, namespace: str, pod_name: str, pod_uid: str) -> Iterator[Finding]:
+def findings(
+    survey: Survey, *, namespace: str, pod_name: str, pod_uid: str, labels: bool = True, routes: bool = False
+) -> Iterator[Finding]:
+    """``labels`` and ``routes``: what the sidecar is to keep."""
     if survey.reached.status in (0, 401):
         yield from _unreachable(survey.reached)
         return
     yield from identity(survey.identity, pod_name, pod_uid)
-    yield from rights(survey.allowed, namespace)
+    yield from rights(survey.allowed, namespace, labels=labels, routes=routes)
     if survey.pod is None and survey.allowed.get(RIGHTS[0]):
         mend = "set POD_NAME and POD_NAMESPACE by the downward API"
         yield error(Id.DOWNWARD_API, _WHERE, f"there is no pod {namespace}/{pod_name}", mend)
@@ -39,14 +43,13 @@ def identity(found: Identity | None, pod_name: str, pod_uid: str) -> Iterator[Fi
         yield error(Id.TOKEN_OF_ANOTHER, _WHERE, what, mend)
 
 
-def rights(allowed: Mapping[Right, bool | None], namespace: str) -> Iterator[Finding]:
-    missing = [right for right in RIGHTS if allowed.get(right) is False]
-    if missing:
-        named = ", ".join(f"{verb} {resource}" for _, resource, verb in missing)
-        what = f"no right in namespace {namespace} to: {named}"
-        # without Events the label is kept all the same
-        only_events = all(resource == "events" for _, resource, _ in missing)
-        yield (warning if only_events else error)(Id.RIGHTS_MISSING, _WHERE, what, _BIND)
+def rights(
+    allowed: Mapping[Right, bool | None], namespace: str, *, labels: bool = True, routes: bool = False
+) -> Iterator[Finding]:
+    if labels:
+        yield from _missing(allowed, RIGHTS, namespace, _BIND)
+    if routes:
+        yield from _missing(allowed, ROUTE_RIGHTS, namespace, _BIND_ROUTE)
     if allowed.get(MARK[0]) is False:
         what = "the right 'be candidates.leader-sidecar' is missing: by it the policy knows whom to restrict"
         yield warning(Id.MARK_MISSING, _WHERE, what, _BIND)
@@ -55,6 +58,18 @@ def rights(allowed: Mapping[Right, bool | None], namespace: str) -> Iterator[Fin
         yield warning(
             Id.RIGHTS_WIDE, _WHERE, what, "give the workload an account of its own, with the candidate's role only"
         )
+
+
+def _missing(
+    allowed: Mapping[Right, bool | None], needed: Iterable[Right], namespace: str, mend: str
+) -> Iterator[Finding]:
+    missing = [right for right in needed if allowed.get(right) is False]
+    if missing:
+        named = ", ".join(f"{verb} {resource}" for _, resource, verb in missing)
+        what = f"no right in namespace {namespace} to: {named}"
+        # without Events label and route are kept all the same
+        only_events = all(resource == "events" for _, resource, _ in missing)
+        yield (warning if only_events else error)(Id.RIGHTS_MISSING, _WHERE, what, mend)
 
 
 def policy(must_deny: Said, writes: Mapping[str, Said], who: Identity | None) -> Iterator[Finding]:

@@ -4,10 +4,11 @@ import asyncio
 import os
 from collections.abc import Mapping
 
-from sidecar.check import etcd, kube, machine
+from sidecar.check import etcd, kube, machine, routes
 from sidecar.check import settings as rules
 from sidecar.check.finding import Finding
 from sidecar.check.manifests import container, gating, ports, selectors
+from sidecar.check.manifests.shape import inside, objects
 from sidecar.check.manifests.workload import workloads
 from sidecar.check.report import Report
 from sidecar.clock import SystemClock
@@ -29,7 +30,7 @@ def check(settings: Settings) -> Report:
     checked, skipped = ["settings", "this machine"], []
     findings = [*_told(settings), *machine.findings(settings)]
     pods: frozenset[str] | None = None
-    if settings.labels:
+    if settings.labels or settings.route:
         try:
             seen = _ask_kubernetes(settings)
         except SettingError as error:
@@ -86,7 +87,8 @@ def _ask_etcd(settings: Settings) -> etcd_survey.Survey:
 
 def _ask_kubernetes(settings: Settings) -> kube_survey.Survey:
     access = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
-    return kube_survey.survey(access, settings.namespace, settings.pod_name or "", _writes(settings))
+    writes = _writes(settings) if settings.labels else {}
+    return kube_survey.survey(access, settings.namespace, settings.pod_name or "", writes, settings.route)
 
 
 def _writes(settings: Settings) -> Mapping[str, Mapping[str, str]]:
@@ -102,9 +104,15 @@ def _writes(settings: Settings) -> Mapping[str, Mapping[str, str]]:
 def _kubernetes(settings: Settings, seen: kube_survey.Survey) -> list[Finding]:
     found = list(
         kube.findings(
-            seen, namespace=settings.namespace, pod_name=settings.pod_name or "", pod_uid=settings.pod_uid or ""
+            seen,
+            namespace=settings.namespace,
+            pod_name=settings.pod_name or "",
+            pod_uid=settings.pod_uid or "",
+            labels=settings.labels,
+            routes=bool(settings.route),
         )
     )
+    found += _route(settings, seen)
     keys = [settings.label_key(settings.election), *([settings.label.key] if settings.label else [])]
     for owner, selector in seen.owner_selectors.items():
         found += selectors.owner(owner, keys, selector)
@@ -116,3 +124,13 @@ def _kubernetes(settings: Settings, seen: kube_survey.Survey) -> list[Finding]:
         found += ports.findings(workload)
         found += gating.of_a_pod(workload)
     return found
+
+
+def _route(settings: Settings, seen: kube_survey.Survey) -> list[Finding]:
+    """Nothing where the API server did not let us look: missing rights are a finding of their own."""
+    service, slices = seen.service, seen.slices
+    if settings.route is None or service is None or slices is None or service.status not in (200, 404):
+        return []
+    pod_spec = inside(seen.pod, "spec")
+    there = service.body if service.status == 200 else None
+    return list(routes.in_cluster(settings.route, there, objects(slices.body.get("items")), pod_spec))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from sidecar.check import routes
 from sidecar.check.finding import Finding, Id, warning
 from sidecar.check.manifests import container, gating, ports, selectors
 from sidecar.check.manifests.documents import load
@@ -29,6 +30,7 @@ def check_manifests(manifests: Sequence[Object], source: str) -> Report:
         findings += gating.findings(workload, manifests)
     findings += selectors.services(manifests, found)
     findings += selectors.shared(found)
+    findings += routes.in_manifests(manifests, found)
     return Report(tuple(_once(findings)), tuple(workload.where for workload in found))
 
 

@@ -36,6 +36,7 @@ def _quantities(_context: object, option: click.Parameter, given: str) -> dict[s
 @click.option("--requests", default="cpu=10m,memory=80Mi", show_default=True, callback=_quantities)
 @click.option("--limits", default="memory=160Mi", show_default=True, callback=_quantities)
 @click.option("--native/--no-native", default=True, show_default=True, help="Off for Kubernetes below 1.29.")
+@click.option("--follow-rollout/--no-follow-rollout", default=True, show_default=True, help="See the setting's own.")
 @setting_options(_LIKE_SETTINGS)
 def inject(
     filename: str,
@@ -47,13 +48,15 @@ def inject(
     requests: dict[str, str],
     limits: dict[str, str],
     native: bool,
+    follow_rollout: bool,
     **flags: str | None,
 ) -> int:
     """Writes manifests with the sidecar to standard output, comments and order kept.
 
     Deployments, StatefulSets, DaemonSets, Jobs and Pods get one where the pod, or its template, has the label
-    leader-sidecar/inject: ELECTION. The annotations leader-sidecar/ttl, .../lock-name, .../etcd-endpoints and
-    .../label give a pod settings of its own. What has a sidecar already stays as it is, and so does everything else.
+    leader-sidecar/inject: ELECTION. The annotations leader-sidecar/ttl, .../lock-name, .../etcd-endpoints,
+    .../label and .../route give a pod settings of its own. What has a sidecar already stays as it is, and so does
+    everything else.
 
     The same container as the chart's injection, for clusters below 1.36. Applying the output changes nothing that the
     input would not have changed, but for the sidecar, its volumes, and its label.
@@ -77,6 +80,7 @@ def inject(
         requests=requests,
         limits=limits,
         native=native,
+        follow_rollout=follow_rollout,
     )
     written, count = into(_read(filename), choices, filename)
     click.echo(written, nl=False)

@@ -90,9 +90,9 @@ def read_pod(
         uid=uid,
         version=version,
         role=labels.get(scheme.key, ""),
-        token=_read_token(annotations.get(scheme.key + ANNOTATION_SUFFIX)),
+        token=read_token(annotations.get(scheme.key + ANNOTATION_SUFFIX)),
         extra=labels.get(extra, "") if extra else "",
-        extra_token=_read_token(annotations.get(extra + ANNOTATION_SUFFIX)) if extra else 0,
+        extra_token=read_token(annotations.get(extra + ANNOTATION_SUFFIX)) if extra else 0,
         terminating=terminating,
     )
 
@@ -157,7 +157,8 @@ def _extra_value(extra: ExtraLabel, role: Role) -> str:
     return extra.leader if role is Role.LEADER else extra.follower
 
 
-def _read_token(text: str | None) -> int:
+def read_token(text: str | None) -> int:
+    """An annotation as a token: 0 when absent, ``UNREADABLE`` when it is none."""
     if text is None:
         return 0
     readable = text.isascii() and text.isdigit() and len(text) <= 18 and not text.startswith("0")

@@ -114,6 +114,7 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
     app.offer("GET", "/history", history, schema.HISTORY)
     app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
     _offer_root(app, election, health, clock)
+    _offer_transfer(app, election)
     _offer_probes(app, health, metrics)
     return Unstored(LocalOnly(app))
 
@@ -128,6 +129,18 @@ def build_pod_app(election: Election, health: Health, metrics: Metrics) -> ASGIA
     app.offer("GET", "/leader", leader, schema.LEADER)
     _offer_probes(app, health, metrics)
     return Unstored(app)
+
+
+def _offer_transfer(app: _Application, election: Election) -> None:
+    async def transfer(request: Request) -> Response:
+        """Hand the lead over to a candidate that waits, in the order of a shutdown."""
+        match await read_json(request):
+            case {"to": str(to), **others} if to and not others:
+                await election.transfer(to)
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, 'the body must be {"to": NAME}, of a candidate')
+
+    app.offer("POST", "/transfer", transfer, schema.TRANSFER, openapi_extra=schema.HEIR_BODY)
 
 
 def _offer_root(app: _Application, election: Election, health: Health, clock: Clock) -> None:

@@ -39,6 +39,12 @@ class Election(Protocol):
         Raises ``NotLeading``.
         """
 
+    async def transfer(self, to: str) -> None:
+        """Hand the lead over to the candidate called ``to``, after a drain, and rejoin at the tail.
+
+        Raises ``NotLeading``, ``UnknownCandidate``, ``CannotTransfer`` and ``EtcdError``.
+        """
+
 
 class Health(Protocol):
     def wedged(self) -> str | None:

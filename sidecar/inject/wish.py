@@ -10,7 +10,13 @@ from sidecar.settings import DECLARATIONS
 INJECT = "leader-sidecar/inject"
 PREFIX = "leader-sidecar/"
 
-_ANNOTATIONS = {"ttl": "ttl_seconds", "lock-name": "lock_name", "etcd-endpoints": "etcd_endpoints", "label": "label"}
+_ANNOTATIONS = {
+    "ttl": "ttl_seconds",
+    "lock-name": "lock_name",
+    "etcd-endpoints": "etcd_endpoints",
+    "label": "label",
+    "route": "route",
+}
 """Annotation without its prefix: field name of the setting that it gives."""
 
 _LEAST_TTL_SECONDS = 2
@@ -26,6 +32,7 @@ class Wish:
     lock_name: str = ""
     etcd_endpoints: str = ""
     label: str = ""
+    route: str = ""
 
     def label_keys(self, label_prefix: str) -> tuple[str, ...]:
         """Keys that change with the leader."""
@@ -38,7 +45,9 @@ def read_wish(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Wish
     if INJECT not in labels:
         return None
     given = {name: str(annotations.get(PREFIX + name, "")) for name in _ANNOTATIONS}
-    return Wish(str(labels[INJECT]), given["ttl"], given["lock-name"], given["etcd-endpoints"], given["label"])
+    return Wish(
+        str(labels[INJECT]), given["ttl"], given["lock-name"], given["etcd-endpoints"], given["label"], given["route"]
+    )
 
 
 def problems(

@@ -78,14 +78,19 @@ def inside_cluster(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("KUBERNETES_SERVICE_HOST"))
 
 
-def in_cluster(environ: Mapping[str, str], directory: Path = SERVICE_ACCOUNT) -> InCluster:
-    """Access from within a pod. Raises ``SettingError`` when the token or the authority is not there."""
+def in_cluster(
+    environ: Mapping[str, str], directory: Path = SERVICE_ACCOUNT, *, setting: str = "--labels"
+) -> InCluster:
+    """Access from within a pod, which ``setting`` asks for. Raises ``SettingError`` when what it needs is not there."""
+    without = "set --no-labels" if setting == "--labels" else f"leave {setting} out"
+    if not inside_cluster(environ):
+        raise SettingError(setting, None, f"this is no pod: give --kubeconfig, or {without}")
     for file in (directory / "token", directory / "ca.crt"):
         if not os.access(file, os.R_OK):
             raise SettingError(
-                "--labels",
+                setting,
                 str(file),
-                "cannot be read: mount the service account's token into this container, or set --no-labels",
+                f"cannot be read: mount the service account's token into this container, or {without}",
                 exit_code=ExitCode.NO_INPUT,
             )
     return InCluster(environ, directory)

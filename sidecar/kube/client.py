@@ -109,6 +109,11 @@ class KubePods:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         await self._call("POST", self._path("events"), {}, headers, body, CALL_SECONDS)
 
+    async def ask(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None) -> Any:
+        """One request about whole objects, and the object that is the answer."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        return await self._call(method, path, query, headers, body, CALL_SECONDS)
+
     def close(self) -> None:
         """Close idle connections."""
         self._api.close()

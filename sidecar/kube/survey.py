@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from sidecar.election.route_scheme import SERVICE_LABEL
 from sidecar.kube.access import Access
 from sidecar.kube.client import CALL_SECONDS
 
@@ -20,6 +21,13 @@ _EXTRA = "authentication.kubernetes.io/"
 
 RIGHTS = (("", "pods", "get"), ("", "pods", "list"), ("", "pods", "patch"), ("", "events", "create"))
 """What the label needs: API group, resource, verb."""
+ROUTE_RIGHTS = (
+    ("", "pods", "get"),
+    ("", "services", "get"),
+    *(("discovery.k8s.io", "endpointslices", verb) for verb in ("get", "list", "create", "update")),
+    ("", "events", "create"),
+)
+"""What a route needs."""
 WIDE = (("", "pods", "update"),)
 MARK = (("leader-sidecar", "candidates", "be"),)
 
@@ -50,6 +58,7 @@ class Survey:
     """``allowed``: what the API server says of each right, None where it does not say.
 
     ``must_deny``: a write to the own pod that the policy refuses. ``writes``: those the sidecar makes, by role.
+    ``service`` and ``slices``: what was said of the Service to be routed, and of the slices that bear its name.
     ``owner_selectors``: the selectors of the pod's owners that could be read. ``pods``: names, None where unknown.
     """
 
@@ -61,10 +70,14 @@ class Survey:
     writes: Mapping[str, Said] = field(default_factory=dict)
     owner_selectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pods: frozenset[str] | None = None
+    service: Said | None = None
+    slices: Said | None = None
 
 
-def survey(access: Access, namespace: str, pod_name: str, labels: Mapping[str, Mapping[str, str]]) -> Survey:
-    """``labels``: what the sidecar would write on its pod, by role."""
+def survey(
+    access: Access, namespace: str, pod_name: str, labels: Mapping[str, Mapping[str, str]], route: str | None = None
+) -> Survey:
+    """``labels``: what the sidecar would write on its pod, by role. ``route``: the Service it would route."""
     api = _Api(access, namespace)
     try:
         reached = api.ask(
@@ -72,10 +85,11 @@ def survey(access: Access, namespace: str, pod_name: str, labels: Mapping[str, M
         )
         if reached.status in (0, 401):
             return Survey(reached)
-        allowed = {right: api.may(right) for right in (*RIGHTS, *WIDE, *MARK)}
+        allowed = {right: api.may(right) for right in {*RIGHTS, *(ROUTE_RIGHTS if route else ()), *WIDE, *MARK}}
+        service, slices = (api.service(route), api.slices(route)) if route else (None, None)
         pod = api.ask("GET", api.pod(pod_name))
         if pod.status != 200:
-            return Survey(reached, _identity(reached), allowed)
+            return Survey(reached, _identity(reached), allowed, service=service, slices=slices)
         return Survey(
             reached,
             _identity(reached),
@@ -85,6 +99,8 @@ def survey(access: Access, namespace: str, pod_name: str, labels: Mapping[str, M
             writes={role: api.try_patch(pod_name, _write(keys)) for role, keys in labels.items()},
             owner_selectors=api.owner_selectors(pod.body),
             pods=api.names(),
+            service=service,
+            slices=slices,
         )
     finally:
         api.close()
@@ -135,6 +151,15 @@ class _Api:
     def try_patch(self, pod_name: str, metadata: Mapping[str, Any]) -> Said:
         path = f"{self.pod(pod_name)}?dryRun=All"
         return self.ask("PATCH", path, {"metadata": metadata}, content_type="application/merge-patch+json")
+
+    def service(self, name: str) -> Said:
+        return self.ask("GET", f"/api/v1/namespaces/{self._space}/services/{_quoted(name)}")
+
+    def slices(self, service: str) -> Said:
+        label = _quoted(f"{SERVICE_LABEL}={service}")
+        return self.ask(
+            "GET", f"/apis/discovery.k8s.io/v1/namespaces/{self._space}/endpointslices?labelSelector={label}"
+        )
 
     def owner_selectors(self, pod: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}

@@ -13,6 +13,7 @@ _LEAST_TTL_SECONDS = 2
 _SANE_TTL_SECONDS = 6
 _MOST_TTL_SECONDS = 9_000_000_000
 _SANE_QUOTA_CORES = 0.2
+_NATIVE_GRACE_SECONDS = 1.0
 
 
 def problems(settings: Settings) -> Iterator[SettingError]:
@@ -21,6 +22,8 @@ def problems(settings: Settings) -> Iterator[SettingError]:
     yield from _timings(settings)
     yield from _etcd(settings)
     yield from _labels(settings)
+    yield from _route(settings)
+    yield from _rollout(settings)
     yield from _listeners(settings)
 
 
@@ -103,13 +106,31 @@ def _labels(settings: Settings) -> Iterator[SettingError]:
     if label and label.key.startswith(settings.label_prefix + "/"):
         mend = f"choose a key that does not begin with {settings.label_prefix}/: those are the elections' own"
         yield SettingError("--label", label.key, mend)
-    if not settings.labels:
+    if not settings.labels and not settings.route:
+        return
+    yield from _unreadable("--kubeconfig", settings.kubeconfig)
+    without = "give --no-labels" if not settings.route else "leave out --route and give --no-labels"
+    for variable, value in (("POD_NAME", settings.pod_name), ("POD_UID", settings.pod_uid)):
+        if not value:
+            mend = f"set it by the downward API, so that the right pod is labelled, or {without}"
+            yield SettingError(variable, None, mend)
+
+
+def _route(settings: Settings) -> Iterator[SettingError]:
+    if settings.native and settings.route and settings.route_grace_seconds > _NATIVE_GRACE_SECONDS:
+        mend = (
+            f"use at most {_NATIVE_GRACE_SECONDS:g} s with --native: kubelet leaves such a sidecar two seconds to end"
+        )
+        yield SettingError("--route-grace", settings.route_grace_seconds, mend)
+
+
+def _rollout(settings: Settings) -> Iterator[SettingError]:
+    if not settings.follow_rollout or settings.labels:  # with labels the same is asked for
         return
     yield from _unreadable("--kubeconfig", settings.kubeconfig)
     for variable, value in (("POD_NAME", settings.pod_name), ("POD_UID", settings.pod_uid)):
         if not value:
-            mend = "set it by the downward API, so that the right pod is labelled, or give --no-labels"
-            yield SettingError(variable, None, mend)
+            yield SettingError(variable, None, "set it by the downward API, or leave out --follow-rollout")
 
 
 def _listeners(settings: Settings) -> Iterator[SettingError]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sidecar.names import election_problem, label_key_problem, label_value_problem, subdomain_problem
+from sidecar.names import election_problem, label_key_problem, label_value_problem, service_problem, subdomain_problem
 
 ENVIRONMENT_PREFIX = "LEADER_SIDECAR_"
 
@@ -155,6 +155,10 @@ def user_label(given: str) -> UserLabel:
 
 def label_prefix(given: str) -> str:
     return _unless(subdomain_problem(given), given)
+
+
+def service(given: str) -> str:
+    return _unless(service_problem(given), given)
 
 
 def choice(*allowed: str) -> Callable[[str], str]:

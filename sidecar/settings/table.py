@@ -156,6 +156,23 @@ class Settings:
         metavar="KEY=LEADER/FOLLOWER",
         default=None,
     )
+    route: str | None = setting(
+        "route",
+        "A Service without a selector, whose EndpointSlices name the leader's pod: one write moves them.",
+        declare.service,
+        "none",
+        metavar="SERVICE",
+        default=None,
+    )
+    route_grace_seconds: float = setting(
+        "route-grace",
+        "How long a leader that gave the lead up on purpose leaves its place in them to the successor's write.",
+        declare.seconds,
+        "1",
+        metavar="SECONDS",
+        unit="seconds",
+        default=1.0,
+    )
     kubeconfig: Path | None = setting(
         "kubeconfig",
         "How to reach Kubernetes from outside the cluster.",
@@ -176,6 +193,14 @@ class Settings:
     native: bool = setting(
         "native",
         "Runs as a native sidecar (an init container with restartPolicy Always), so the workload ends first.",
+        declare.switch,
+        "off",
+        switch=True,
+        default=False,
+    )
+    follow_rollout: bool = setting(
+        "follow-rollout",
+        "Hand the lead over to a pod of the revision that a rollout brings, once; a terminating pod does not keep it.",
         declare.switch,
         "off",
         switch=True,

@@ -21,6 +21,7 @@ _ETCD = {"sidecar": {"etcd": {"endpoints": ["http://etcd:2379"]}}}
 _COMPONENTS = {
     "rights": ("templates/rights.yaml",),
     "policy": ("templates/policy.yaml",),
+    "route": ("templates/route.yaml",),
     "injection": ("templates/injection.yaml", "templates/injection-check.yaml"),
     "monitoring": ("templates/metrics.yaml",),
 }
@@ -49,7 +50,7 @@ def rendered() -> Iterator[tuple[Path, str]]:
 
 def _from_chart(templates: tuple[str, ...]) -> str:
     more = [f"--show-only={each}" for each in templates]
-    text = template_text(_ETCD | {"metrics": _MONITORING}, (), more=more)
+    text = template_text(_ETCD | {"metrics": _MONITORING, "route": {"enabled": True}}, (), more=more)
     made_by = _MADE_BY.format(source=f"{CHART.relative_to(ROOT)}/templates")
     return made_by + _HELM_LINES.sub("", text).removeprefix("---\n")
 

@@ -21,7 +21,9 @@ KUSTOMIZATIONS = sorted(
     if yaml.safe_load(path.read_text())["kind"] == "Kustomization"
 )
 DOCUMENTED = re.findall(
-    r"^```yaml\n(apiVersion:.*?)^```", (ROOT / "docs" / "kubernetes.md").read_text(), re.DOTALL | re.MULTILINE
+    r"^```yaml\n(apiVersion:.*?)^```",
+    "".join((ROOT / "docs" / name).read_text() for name in ("kubernetes.md", "routing.md")),
+    re.DOTALL | re.MULTILINE,
 )
 SECURE = {
     "allowPrivilegeEscalation": False,
@@ -29,7 +31,7 @@ SECURE = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-COMPONENTS = ["rights", "policy", "injection"]
+COMPONENTS = ["rights", "policy", "route", "injection"]
 EXAMPLES = sorted(
     path.relative_to(DEPLOY).as_posix()
     for path in (DEPLOY / "examples").rglob("*.yaml")
@@ -103,7 +105,13 @@ def test_a_file_is_yaml_and_says_what_it_is_for(path: Path) -> None:
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:
-    for page in ("docs/kubernetes.md", "docs/security.md", "deploy/README.md", "helm/leader-sidecar/README.md"):
+    for page in (
+        "docs/kubernetes.md",
+        "docs/routing.md",
+        "docs/security.md",
+        "deploy/README.md",
+        "helm/leader-sidecar/README.md",
+    ):
         path = ROOT / page
         for link in re.findall(r"\]\(([^)#]+)", path.read_text()):
             assert (path.parent / link).exists(), f"{page}: {link}"

@@ -14,11 +14,12 @@ pytestmark = pytest.mark.tools
 
 WORDS = {
     "election": "an election's name has",
-    "known": "there are ttl, lock-name, etcd-endpoints and label",
+    "known": "there are ttl, lock-name, etcd-endpoints, label and route",
     "ttl": "whole seconds, at least 2",
     "lock-name": "leader-sidecar/lock-name: write a name",
     "etcd-endpoints": "leader-sidecar/etcd-endpoints: write http",
     "label": "leader-sidecar/label: write KEY=LEADER/FOLLOWER",
+    "route": "leader-sidecar/route: write the name of a Service",
 }
 
 

@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
         "ttlSeconds": 15,
         "labelPrefix": "shop.example",
         "logLevel": "debug",
+        "followRollout": False,
         "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "192Mi"}},
     },
 }
@@ -45,6 +46,7 @@ ANNOTATED = {
     "leader-sidecar/lock-name": "/my/{namespace}/lock",
     "leader-sidecar/etcd-endpoints": "https://c:3",
     "leader-sidecar/label": "role=primary/replica",
+    "leader-sidecar/route": "web-leader",
 }
 
 
@@ -74,6 +76,7 @@ def flags(values: dict[str, Any]) -> list[str]:
         f"--requests={quantities('requests', 'cpu=10m,memory=80Mi')}",
         f"--limits={quantities('limits', 'memory=160Mi')}",
     ]
+    listed += [] if sidecar.get("followRollout", True) else ["--no-follow-rollout"]
     return listed + (["--etcd-client-certificate"] if etcd.get("clientCertificate") else [])
 
 
@@ -102,6 +105,7 @@ def by_template(asked: dict[str, Any], values: dict[str, Any], folder: Path) -> 
         "ttl": notes.get("leader-sidecar/ttl"),
         "lockName": notes.get("leader-sidecar/lock-name"),
         "label": notes.get("leader-sidecar/label"),
+        "route": notes.get("leader-sidecar/route"),
         "endpoints": notes.get("leader-sidecar/etcd-endpoints"),
     }
     arguments = " ".join(f"{json.dumps(name)} {json.dumps(value)}" for name, value in given.items() if value)

@@ -46,7 +46,7 @@ def run(container: str, *command: str, given: str | None = None) -> subprocess.C
     return subprocess.run(asked, input=given, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "inject", "resign", "status", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "inject", "resign", "transfer", "status", "demo", "exec", "wait"])
 def test_every_command_explains_itself(container: str, command: str) -> None:
     said = run(container, PROGRAM, command, "--help")
     assert said.returncode == 0, said.stderr

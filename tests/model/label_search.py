@@ -1,9 +1,27 @@
 """Visits every world that can come about, and says what is wrong with one, with the way to it."""
 
 from collections import deque
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from tests.model.label_world import Laws, Violation, World, is_settled, moves
+_World = TypeVar("_World", bound=Hashable)
+_Seen = TypeVar("_Seen", bound=Hashable, covariant=True)
+
+
+class Violation(AssertionError):
+    """What was promised does not hold."""
+
+
+class Move(Protocol[_Seen]):
+    """One thing that can happen. ``fault``: it need not happen for all to become right."""
+
+    @property
+    def what(self) -> str: ...
+    @property
+    def world(self) -> _Seen: ...
+    @property
+    def fault(self) -> bool: ...
 
 
 @dataclass
@@ -15,10 +33,16 @@ class Found:
     problem: str = ""
 
 
-def explore(laws: Laws, start: World, *, fair: bool) -> Found:
+def explore(
+    start: _World,
+    moves: Callable[[_World], Iterator[Move[_World]]],
+    is_settled: Callable[[_World], bool],
+    *,
+    fair: bool,
+) -> Found:
     """Every world, breadth first, so that a trace is a shortest one.
 
-    Also looked for: a world from which, with no further faults, the label need not become right, whatever is slow or
+    Also looked for: a world from which, with no further faults, things need not become right, whatever is slow or
     fast. ``fair``: nobody is passed over for ever (a leader that waits for another sidecar to put its pod right tries
     again and again); then it is enough that each world has a way that leads there.
     """
@@ -32,7 +56,7 @@ def explore(laws: Laws, start: World, *, fair: bool) -> Found:
         here = numbers[world]
         free = set()
         try:
-            for move in moves(laws, world):
+            for move in moves(world):
                 number = numbers.get(move.world)
                 if number is None:
                     number = numbers[move.world] = len(came_from)
@@ -46,7 +70,7 @@ def explore(laws: Laws, start: World, *, fair: bool) -> Found:
         settled.append(is_settled(world))
     stuck = _never_settles(onward, settled, fair=fair)
     if stuck is not None:
-        return Found(len(came_from), _trace(came_from, stuck), "from here the label need not become right")
+        return Found(len(came_from), _trace(came_from, stuck), "from here it need not become right")
     return Found(len(came_from))
 
 

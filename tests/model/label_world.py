@@ -49,6 +49,7 @@ from sidecar.election.label_scheme import (
     read_pod,
     strip_changes,
 )
+from tests.model.label_search import Violation
 
 Write = WriteOwn | Strip
 
@@ -111,10 +112,6 @@ class Move(NamedTuple):
     what: str
     world: World
     fault: bool
-
-
-class Violation(AssertionError):
-    """Promise 3 is broken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 And its counterpart: from every world that can come about, once nothing more goes wrong, the label becomes right.
 """
 
+import functools
+
 import pytest
 
 from tests.model.label_search import Found, explore
-from tests.model.label_world import WITH_ROLE, Budget, Laws, first_world
+from tests.model.label_world import WITH_ROLE, Budget, Laws, first_world, is_settled, moves
 
 
 def search(leaders: int, budget: Budget, *, labelled: bool = False, laws: Laws = Laws()) -> Found:  # noqa: B008 frozen
-    found = explore(laws, first_world(laws.scheme, leaders, budget, labelled=labelled), fair=bool(budget.rollbacks))
+    start = first_world(laws.scheme, leaders, budget, labelled=labelled)
+    found = explore(start, functools.partial(moves, laws), is_settled, fair=bool(budget.rollbacks))
     print(f"{found.states} states: {leaders} leaders, {budget}, {laws}")  # noqa: T201 the issue asks for the number
     for number, move in enumerate(found.trace, 1):
         print(f"{number:3} {move}")  # noqa: T201

@@ -11,6 +11,7 @@ from tests.support.controlplane import NODE, Answer, ControlPlane
 from tests.support.helm import CHART, NAMESPACE, RELEASE, helm, scenario
 
 CANDIDATE = "leader-sidecar:candidate"
+ROUTE = "leader-sidecar:route"
 INJECT = "leader-sidecar/inject"
 
 _PATIENCE_SECONDS = 60
@@ -42,8 +43,8 @@ class Installed:
         helm(*_command("upgrade", ()), values=values, plane=self.plane)
 
 
-def bind(plane: ControlPlane, namespace: str, service_account: str = "default") -> None:
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": CANDIDATE}
+def bind(plane: ControlPlane, namespace: str, service_account: str = "default", *, to: str = CANDIDATE) -> None:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": to}
     subject = {"kind": "ServiceAccount", "name": service_account, "namespace": namespace}
     body = {"metadata": {"generateName": "candidate-"}, "roleRef": role, "subjects": [subject]}
     plane.must("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings", body)

@@ -9,6 +9,7 @@ ACCEPTED_ELECTIONS = ["e", "e-1", "a.b", "0", "x" * 57]
 REFUSED_ELECTIONS = ["E", "e_1", "inject", "e.token", "x" * 58]
 
 NAME, KNOWN, TTL, LOCK, ENDPOINTS, LABEL = "election", "known", "ttl", "lock-name", "etcd-endpoints", "label"
+ROUTE = "route"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ ASKED = [
     Asked({"label": "role.token=a/b"}, LABEL),
     Asked({"label": "leader-sidecar/x=a/b"}, LABEL),
     Asked({"label": "x" * 58 + "=a/b"}, LABEL),
+    Asked({"route": "web-leader"}),
+    Asked({"route": "x" * 63}),
+    Asked({"route": ""}, ROUTE),
+    Asked({"route": "Web"}, ROUTE),
+    Asked({"route": "shop/web"}, ROUTE),
+    Asked({"route": "x" * 64}, ROUTE),
     Asked({"tll": "10"}, KNOWN),
     Asked({"inject": "e"}, KNOWN),
 ]

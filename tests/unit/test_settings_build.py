@@ -91,9 +91,12 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         "PROBE_LISTEN": ":2",
         "LABELS": "false",
         "LABEL": "example.com/role=primary/replica",
+        "ROUTE": "web-leader",
+        "ROUTE_GRACE": "0.5",
         "KUBECONFIG": str(tmp_path / "config"),
         "LABEL_SETTLE": "0",
         "NATIVE": "true",
+        "FOLLOW_ROLLOUT": "true",
         "LABEL_PREFIX": "elections.example.com",
         "DRAIN_TIMEOUT": "5",
         "LOG_FORMAT": "console",
@@ -103,8 +106,11 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
     assert {declaration.environment.removeprefix("LEADER_SIDECAR_") for declaration in DECLARATIONS.values()} == (
         environ.keys() | {DECLARATIONS[name].environment.removeprefix("LEADER_SIDECAR_") for name in given_by_file}
     )
-    settings = build({}, with_environment(outside, **{f"LEADER_SIDECAR_{k}": v for k, v in environ.items()}))
+    given = {"POD_NAME": "web-0", "POD_UID": "u-1", **{f"LEADER_SIDECAR_{k}": v for k, v in environ.items()}}
+    settings = build({}, with_environment(outside, **given))
     assert settings == Settings(
+        pod_name="web-0",
+        pod_uid="u-1",
         elections=("e1",),
         cluster_name="east",
         lock_name="/my-app/{election}",
@@ -121,6 +127,8 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         probe_listen=":2",
         labels=False,
         label=UserLabel("example.com/role", "primary", "replica"),
+        route="web-leader",
+        route_grace_seconds=0.5,
         kubeconfig=tmp_path / "config",
         label_settle_seconds=0.0,
         native=True,
@@ -128,7 +136,15 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         drain_timeout_seconds=5.0,
         log_format="console",
         log_level="debug",
+        follow_rollout=True,
     )
+
+
+def test_following_a_rollout_without_labels_still_needs_to_know_the_own_pod(outside: Surroundings) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        build(REQUIRED | {"follow_rollout": True}, outside)
+    assert [error.setting for error in refused.value.errors] == ["POD_NAME", "POD_UID"]
+    assert "--follow-rollout" in str(refused.value)
 
 
 def test_a_flag_wins_over_the_environment_and_an_empty_variable_is_none(outside: Surroundings) -> None:
@@ -286,3 +302,23 @@ def test_the_password_file_is_read_anew_each_time(outside: Surroundings, tmp_pat
     assert read_etcd_password(settings) == "old"
     file.write_text("new")
     assert read_etcd_password(settings) == "new"
+
+
+def test_a_route_needs_a_pod_but_no_labels(pod: Surroundings) -> None:
+    settings = build(REQUIRED | {"labels": False, "route": "web-leader"}, pod)
+    assert (settings.labels, settings.route, settings.route_grace_seconds) == (False, "web-leader", 1.0)
+    nameless = with_environment(pod, POD_NAME="", POD_UID="")
+    refusals = refused({"labels": False, "route": "web-leader"}, nameless)
+    assert [setting for setting, *_ in refusals] == ["POD_NAME", "POD_UID"]
+    assert "leave out --route" in refusals[0][1]
+
+
+@pytest.mark.parametrize("name", ["", "Web", "web_leader", "-web", "web-", "a" * 64, "shop/web", "web.shop"])
+def test_a_route_is_the_name_of_a_service(pod: Surroundings, name: str) -> None:
+    assert [setting for setting, *_ in refused({"route": name}, pod)] == ["--route"]
+
+
+def test_a_native_sidecar_has_no_time_for_a_long_grace(pod: Surroundings) -> None:
+    flags: dict[str, Given] = {"route": "web-leader", "native": True, "route_grace_seconds": "1.5"}
+    assert [setting for setting, *_ in refused(flags, pod)] == ["--route-grace"]
+    assert build(REQUIRED | flags | {"native": False}, pod).route_grace_seconds == 1.5

@@ -10,7 +10,7 @@ The sidecar, for charts that depend on this one, where injection by label cannot
 root      the including chart's context; settings are the values under leader-sidecar: there, or "values" when given
 election  name of the election
 native    false: a plain sidecar, for clusters below 1.29; it then belongs under containers:
-ttl lockName label endpoints   instead of the values' own, as in the annotations leader-sidecar/ttl and so on
+ttl lockName label route endpoints   instead of the values' own, as in the annotations leader-sidecar/ttl and so on
 
 The same container is made by templates/injection.yaml, by `leader-sidecar inject` and by deploy/components/sidecar.
 */}}
@@ -41,8 +41,14 @@ The same container is made by templates/injection.yaml, by `leader-sidecar injec
     {{- with .label }}
     - {name: LEADER_SIDECAR_LABEL, value: {{ . | quote }}}
     {{- end }}
+    {{- with .route }}
+    - {name: LEADER_SIDECAR_ROUTE, value: {{ . | quote }}}
+    {{- end }}
     - {name: LEADER_SIDECAR_LABEL_PREFIX, value: {{ $sidecar.labelPrefix | quote }}}
     - {name: LEADER_SIDECAR_LOG_LEVEL, value: {{ $sidecar.logLevel | quote }}}
+    {{- if $sidecar.followRollout }}
+    - {name: LEADER_SIDECAR_FOLLOW_ROLLOUT, value: "true"}
+    {{- end }}
     {{- if $sidecar.etcd.tlsSecret }}
     - {name: LEADER_SIDECAR_ETCD_CACERT, value: /etc/leader-sidecar/etcd/ca.crt}
     {{- if $sidecar.etcd.clientCertificate }}

@@ -44,9 +44,10 @@ namespaceSelector: {}
   reason: Invalid
 - expression: >-
     variables.notes.all(k, !k.startsWith('leader-sidecar/') || k.endsWith('.token')
-      || k in ['leader-sidecar/ttl', 'leader-sidecar/lock-name', 'leader-sidecar/etcd-endpoints', 'leader-sidecar/label'])
+      || k in ['leader-sidecar/ttl', 'leader-sidecar/lock-name', 'leader-sidecar/etcd-endpoints', 'leader-sidecar/label',
+        'leader-sidecar/route'])
   message: >-
-    annotations below leader-sidecar/: there are ttl, lock-name, etcd-endpoints and label
+    annotations below leader-sidecar/: there are ttl, lock-name, etcd-endpoints, label and route
   reason: Invalid
 - expression: >-
     variables.notes[?'leader-sidecar/ttl'].orValue('10').matches('^([2-9]|[1-9][0-9]{1,8})$')
@@ -75,6 +76,11 @@ namespaceSelector: {}
   message: >-
     annotation leader-sidecar/label: write KEY=LEADER/FOLLOWER, as in role=primary/replica; KEY is not one of the
     elections' own and does not end in .token
+  reason: Invalid
+- expression: >-
+    variables.notes[?'leader-sidecar/route'].orValue('x').matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')
+  message: >-
+    annotation leader-sidecar/route: write the name of a Service in the pod's namespace
   reason: Invalid
 - expression: "!variables.hostNetwork"
   message: >-
