@@ -21,7 +21,6 @@ from sidecar.http.body import candidates_body, history_body, leader_name
 from sidecar.http.guard import LocalOnly, Unstored
 from sidecar.http.held import Held
 from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer_on_change, answer_unpromised
-from sidecar.http.page.answers import resign_for_browser, show_page
 from sidecar.http.port import Election, Health
 from sidecar.http.problem import describe_errors, problem
 from sidecar.http.request import read_json
@@ -104,6 +103,8 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
         if await read_json(request) not in (None, {}):
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be empty or an empty object")
         if _is_browser(request):
+            from sidecar.http.page.answers import resign_for_browser  # when the first browser comes
+
             return await resign_for_browser(election, drain=_given(drain))
         await election.resign(drain=_given(drain))
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -147,6 +148,8 @@ def _offer_root(app: _Application, election: Election, health: Health, clock: Cl
     async def name(request: Request) -> Response:
         """The leader's name alone; for a browser the status page."""
         if _is_browser(request):
+            from sidecar.http.page.answers import show_page  # when the first browser comes
+
             return await show_page(request.query_params, election, health, clock)
         return _json({"name": leader_name(election.view())})
 

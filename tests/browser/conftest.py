@@ -36,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.tools)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator["Browser"]:
+    """For this folder alone: as long as it lives the driver's event loop runs, and no other test can have one."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:

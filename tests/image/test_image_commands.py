@@ -104,6 +104,7 @@ def _asked(path: str) -> dict[str, object]:
 
 def test_all_that_is_imported_has_its_byte_code(container: str) -> None:
     program = (
+        "import sidecar.http.page.answers;"
         "import sidecar.etcd.protocol, sidecar.service, sidecar.check, sidecar.inject, sidecar.cli.main, sys, pathlib;"
         "from sidecar.bare import without_init; without_init('kubernetes');"
         "from kubernetes.client import api_client, rest; from kubernetes import config;"

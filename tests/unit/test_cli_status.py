@@ -66,6 +66,13 @@ def test_a_leader_is_shown_to_people(status: Callable[..., Outcome]) -> None:
     assert (shown["health"], shown["ready"], shown["in sync"], shown["label"]) == ("ok", "yes", "yes", "none")
 
 
+@pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "0.0.0.0"])  # noqa: S104 - as given to --listen
+def test_it_asks_wherever_the_sidecar_may_have_been_told_to_listen(
+    status: Callable[..., Outcome], server: HttpServer, host: str
+) -> None:
+    assert status(f"--listen={host}:{server.workload.port}")[0] == ExitCode.OK
+
+
 def test_whoever_leads_the_answer_is_no_failure(status: Callable[..., Outcome], election: FakeElection) -> None:
     election.shown = FOLLOWING
     code, out, _ = status()

@@ -87,7 +87,7 @@ def _ask(address: str, path: str) -> tuple[int, bytes]:
     host, _, port = address.rpartition(":")
     connection = HTTPConnection(host.strip("[]") or "localhost", int(port), timeout=_PATIENCE_SECONDS)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Host": "localhost"})  # 0.0.0.0 is where to listen, and no name
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, HTTPException) as error:

@@ -43,9 +43,8 @@
     if (!stream) return;
     stream.close();
     stream = new EventSource("/leader/watch");
-    const event = () => { heard = performance.now(); if (!document.hidden) refresh(); };
-    stream.addEventListener("state", event);
-    stream.addEventListener("heartbeat", event);
+    stream.addEventListener("state", () => { heard = performance.now(); refresh(); });
+    stream.addEventListener("heartbeat", () => { heard = performance.now(); if (!document.hidden) refresh(); });
     const mine = stream;
     stream.onerror = () => {
       if (mine === stream && mine.readyState === EventSource.CLOSED) setTimeout(() => mine === stream && listen(), AGAIN_MS);

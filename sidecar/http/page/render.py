@@ -93,8 +93,7 @@ def _facts(facts: Facts) -> Iterable[tuple[str, str]]:
     yield "Pod label", _label(facts.label_in_sync)
     yield "Health", _well(facts.ill, "ok")
     yield "Ready", _well(facts.unready, "yes")
-    synced = "session and queue" if facts.label_in_sync is None else "session, queue and label"
-    yield "In sync", _well(facts.out_of_sync, f"yes: {synced}")
+    yield "In sync", _well(facts.out_of_sync, "yes")
 
 
 def _validity(seconds: float) -> str:
