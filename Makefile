@@ -4,10 +4,14 @@
 PYTHON ?= python3
 ARGS ?=
 SEEDS ?= 0-200
+ROUNDS ?= 10
+IDLE ?= 600
 READY := .venv/.ready
+BROWSER := .venv/.browser
 RUN := .venv/bin/python -m
 
-.PHONY: demo test test-all lint bench simulate soak image test-cluster test-node bench-kubernetes tools lock docs setup
+.PHONY: demo test test-all lint bench simulate soak image test-cluster test-helm-3 test-node bench-kubernetes tools lock docs \
+	setup zipapp
 .NOTPARALLEL:
 
 demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 2"
@@ -16,11 +20,15 @@ demo: $(READY) ## three sidecars on a real etcd, live; make demo ARGS="--rounds 
 test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
-test-all: $(READY) tools ## the rest: cluster faults, and what needs programs built from Go modules
+test-all: $(READY) tools $(BROWSER) ## the rest: cluster faults, and what needs a browser or programs built from Go modules
 	$(RUN) pytest -m "slow or tools" $(ARGS)
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
 	$(RUN) pytest tests/cluster $(ARGS)
+
+test-helm-3: $(READY) tools ## the chart's installations, by the oldest Helm that it is for
+	$(RUN) tests.tools.build helm-3
+	LEADER_SIDECAR_TEST_HELM=3 $(RUN) pytest tests/chart/test_install.py $(ARGS)
 
 lint: $(READY)
 	$(RUN) ruff check
@@ -36,12 +44,17 @@ simulate: $(READY) ## many electors in virtual time; make simulate SEEDS=17-17 r
 
 soak: $(READY) tools ## ten times the rounds and seeds of CI; ARGS="--rounds 100 --seed 7" is for the rounds of faults
 	$(RUN) tests.soak $(ARGS)
+	$(RUN) tests.soak.commands
 	$(RUN) tests.simulation --seeds 0-1999
 	$(RUN) sidecar demo --rounds 20
 
 image: ## the container image as a docker archive, by buildah, which needs no daemon; scripts/image says what can be set
 	@mkdir -p build
 	scripts/image build/leader-sidecar.tar $(ARGS)
+
+zipapp: $(READY) ## exec and wait as one file, for containers that have Python and nothing else
+	@mkdir -p build
+	$(RUN) sidecar.workload.exec.pack build/leader-sidecar.pyz
 
 test-node: $(READY) tools ## the image and the chart on a real node, as root: kubelet and all; makes the image, and once its base
 	@mkdir -p build
@@ -50,8 +63,10 @@ test-node: $(READY) tools ## the image and the chart on a real node, as root: ku
 	LEADER_SIDECAR_IMAGE=localhost/leader-sidecar:0.1.0 $(RUN) pytest tests/image
 	$(RUN) tests.node $(ARGS)
 
-bench-kubernetes: $(READY) tools ## what a Service's user goes without; needs what test-node has made; ARGS="--rounds 3 --idle 60"
-	$(RUN) tests.node bench $(ARGS)
+bench-kubernetes: $(READY) tools ## what a Service's user goes without; needs what test-node has made; ROUNDS=3 IDLE=60 is shorter
+	$(RUN) tests.image.size build/leader-sidecar.tar build/base.tar
+	$(RUN) tests.cluster.bench --rounds $(ROUNDS)
+	$(RUN) tests.node bench --rounds $(ROUNDS) --idle $(IDLE) $(ARGS)
 
 tools: $(READY) ## builds etcd, kube-apiserver and our Go programs from their modules, once
 	$(RUN) tests.tools.build
@@ -64,6 +79,9 @@ lock: $(READY) ## resolves the dependencies anew
 	scripts/lock
 
 setup: $(READY)
+
+$(BROWSER): $(READY) requirements/browser.txt scripts/browser
+	@PYTHON="$(PYTHON)" scripts/browser
 
 $(READY): pyproject.toml requirements/build.txt requirements/dev.txt scripts/setup
 	@echo "setting up .venv (a minute or two)"

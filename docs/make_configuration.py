@@ -9,10 +9,10 @@ HEAD = """# Configuration
 
 Generated from `sidecar/settings/table.py`; change that, and run `make docs`.
 
-Every setting of `leader-sidecar run` is a flag and an environment variable; a flag wins, and an empty variable counts
-as not set. Lists are separated by commas, switches are `true` or `false`. Unknown variables are ignored, because
-Kubernetes makes some of its own for a Service called `leader-sidecar`. Whatever is wrong is said at start, all of it at
-once, one line each: setting, value, mend.
+Every setting of `leader-sidecar run`, and of `exec` on its own, is a flag and an environment variable; a flag wins, and
+an empty variable counts as not set. Lists are separated by commas, switches are `true` or `false`. Unknown variables
+are ignored, because Kubernetes makes some of its own for a Service called `leader-sidecar`. Whatever is wrong is said
+at start, all of it at once, one line each: setting, value, mend.
 
 """
 TAIL = """
@@ -39,11 +39,14 @@ TAIL = """
 | 0 | told to stop, and stopped |
 | 64 | wrong usage: an unknown flag, no election, no etcd endpoint |
 | 66 | a file that cannot be read |
-| 69 | nothing there to talk to: `resign` without a sidecar, `demo` without an etcd |
+| 69 | nothing there to talk to: `resign` or `status` without a sidecar, `demo` without an etcd |
 | 71 | a port that cannot be had |
-| 75 | `resign` on a pod that does not lead |
+| 70 | `exec`: its guard was killed |
+| 75 | `resign` on a pod that does not lead; `wait` whose time is up |
 | 77 | etcd refuses the user or the password |
 | 78 | a setting that cannot work; an error that `check` found |
+
+`exec` ends with [its command's code](exec.md#signals-process-1-exit-codes).
 """
 
 

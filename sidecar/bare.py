@@ -1,7 +1,6 @@
 """Import a part of a package without what its ``__init__`` would bring along: memory of every sidecar, never used.
 
-Measured: ``kubernetes`` brings requests, oauthlib and a web socket client (6 MiB), ``etcd3`` its blocking client and
-tenacity (2 MiB).
+Measured: ``kubernetes`` brings requests, oauthlib and a web socket client (6 MiB).
 """
 
 import importlib.util

@@ -34,6 +34,14 @@ class NotLeading(SidecarError):
     """Asked of a leader (resign, transfer, write), but this pod does not lead."""
 
 
+class UnknownCandidate(SidecarError):
+    """No candidate of that name stands in the queue."""
+
+
+class CannotTransfer(SidecarError):
+    """The lead cannot be handed over to that candidate: says why."""
+
+
 # etcd -----------------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The router of this pod, wired to its elector. Imported only where there is a route: its modules cost half a megabyte."""
+"""The router of this pod, wired to its elector. Imported only where there is a route: half a megabyte."""
 
 from random import Random
 

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import signal
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
+from sidecar.election.member import write_member
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, PermissionDenied, SettingError
@@ -17,7 +19,11 @@ from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
 from sidecar.pod import READ_SECONDS, OwnPod
 from sidecar.settings import Settings, cautions, cpu_quota_cores, read_etcd_password
+from sidecar.succession import Succession, member_of
 from sidecar.vitals import Vitals
+
+if TYPE_CHECKING:
+    from sidecar.workload.exec.own import OwnCommand
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +33,24 @@ LAST_CALLS_SECONDS = 1.0
 """What is left at the end, after the lock has gone: revoking the lease, ending open streams."""
 
 
-def serve(settings: Settings) -> int:
-    """Run the sidecar until it is told to stop; the exit code.
+def serve(settings: Settings, command: "OwnCommand | None" = None) -> int:
+    """Run the sidecar until it is told to stop; the exit code. ``command`` is what runs while this process leads.
 
     Raises ``SettingError`` for what only shows now: a port in use, a certificate that cannot be read, a wrong password.
     """
-    return asyncio.run(Service(settings).run())
+    return asyncio.run(Service(settings, command).run())
+
+
+class _CommandedElector(Elector):
+    """Our own command tells when the workload has finished: nobody else can say so in its stead."""
+
+    async def resign(self, *, drain: bool) -> None:
+        await super().resign(drain=True)
 
 
 class Service:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, command: "OwnCommand | None" = None) -> None:
+        self._settings, self._command = settings, command
         self._clock, self._metrics, random = SystemClock(), Metrics(), SystemRandom()
         self._metrics.build.info({"version": __version__})
         self._store = EtcdStore(_etcd_settings(settings), self._clock, self._metrics)
@@ -46,6 +59,7 @@ class Service:
         )
         self._elector = self._make_elector(random)
         self._pod = self._make_pod(random)
+        self._succession = Succession(settings, self._elector, self._clock) if settings.follow_rollout else None
         self._vitals = Vitals(
             self._elector,
             self._pod.labeler if self._pod else None,
@@ -58,7 +72,7 @@ class Service:
 
     def _make_elector(self, random: Random) -> Elector:
         settings = self._settings
-        return Elector(
+        return (Elector if self._command is None else _CommandedElector)(
             election=settings.election,
             lock=settings.lock(settings.election),
             identity=settings.identity,
@@ -70,6 +84,7 @@ class Service:
             max_promise_seconds=settings.max_promise_seconds,
             drain_seconds=settings.drain_timeout_seconds,
             tell=self._tell,
+            describe=self._describe,
         )
 
     def _make_pod(self, random: Random) -> OwnPod | None:
@@ -82,19 +97,21 @@ class Service:
     async def run(self) -> int:
         self._introduce()
         self._http.bind()
-        told_to_stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        told_to_stop = self._listen_to_signals()
         try:
             async with asyncio.TaskGroup() as group:
                 http = group.create_task(self._http.serve(), name="http")
                 elector = group.create_task(self._elector.run(), name="elector")
                 pod = group.create_task(self._keep_pod(), name="pod")
+                command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
+                succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
                 log.info("told to stop")
+                succession.cancel()
                 await self._leave(session, pod)
                 elector.cancel()
+                await self._end_command(command)
                 await self._http.stop(LAST_CALLS_SECONDS)
                 await http
         except* (AuthenticationFailed, PermissionDenied) as refused:
@@ -103,8 +120,29 @@ class Service:
             await self._store.close()
             if self._pod is not None:
                 self._pod.close()
+            if self._succession is not None:
+                self._succession.close()
         log.info("stopped")
-        return ExitCode.OK
+        return ExitCode.OK if self._command is None else self._command.code()
+
+    def _listen_to_signals(self) -> asyncio.Event:
+        """The event of having been told to stop: by a signal, or by the command's own end."""
+        if self._command is not None:
+            return self._command.listen_to_signals()
+        told_to_stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        return told_to_stop
+
+    async def _run_command(self) -> None:
+        if self._command is not None:
+            await self._command.run(self._elector)
+
+    async def _end_command(self, following: asyncio.Task[None]) -> None:
+        """It may still run off the grace of a lead that was lost before."""
+        if self._command is not None:
+            await self._command.end()
+        following.cancel()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
@@ -114,7 +152,17 @@ class Service:
         """What an earlier run left on the pod is put right before this one stands for election."""
         if self._pod is not None:
             await self._pod.wait_initialised()
+        if self._succession is not None:
+            await self._succession.learn()
         await self._session.run()
+
+    async def _follow_rollout(self) -> None:
+        if self._succession is not None:
+            await self._succession.run()
+
+    def _describe(self) -> str:
+        """The value of the member key."""
+        return write_member(member_of(self._settings)) if self._succession is None else self._succession.describe()
 
     async def _leave(self, session: asyncio.Task[None], pod: asyncio.Task[None]) -> None:
         """Leads no more -> workload told, label off -> its finish -> the key released -> the lease given back.
@@ -124,6 +172,7 @@ class Service:
         has no other. Told to stop alone: everything stays as it is.
         """
         bound, drain, began = self._settings.drain_timeout_seconds, True, self._clock.now()
+        heir_seconds = LAST_CALLS_SECONDS
         route_seconds = self._settings.route_grace_seconds + LAST_CALLS_SECONDS
         if self._settings.native:
             if not await self._may_release():
@@ -134,9 +183,11 @@ class Service:
             if self._pod is not None:
                 self._pod.leave_label()
             bound, drain = NATIVE_SECONDS, False
+            heir_seconds = NATIVE_SECONDS - 2 * READ_SECONDS
         try:
             async with asyncio.timeout(bound):
-                await self._elector.stop(drain=drain)
+                heir = await self._succession.heir(heir_seconds) if self._succession is not None else None
+                await self._elector.stop(drain=drain, to=heir)
         except TimeoutError:
             log.warning("time is up before the key was released: its lease will end by itself")
         session.cancel()
@@ -170,10 +221,12 @@ class Service:
         if self._pod is not None:
             await self._pod.hand_route_over(timeout_seconds)
 
-    async def _tell(self) -> None:
-        """Between leading no more and releasing the key."""
-        if self._pod is not None:
-            await self._pod.take_off()
+    async def _tell(self) -> bool:
+        """Between leading no more and releasing the key: whether the workload is known to have finished."""
+        async with asyncio.TaskGroup() as group:
+            if self._pod is not None:
+                group.create_task(self._pod.take_off(), name="label-off")
+            return self._command is not None and await self._command.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})

@@ -5,7 +5,6 @@ from typing import Protocol
 from sidecar.elector.elector import Elector
 from sidecar.labeler.labeler import Labeler
 
-
 OVERDUE_SECONDS = 5.0
 """Past a deadline of its own by this much, the elector has stopped looking at the clock."""
 
@@ -43,6 +42,10 @@ class Vitals:
         if self._router is not None and self._router.may_name_me():
             return "the Service's slices may name this pod, and the verdict does not"
         return self._out_of_sync() if strict else None
+
+    def label_in_sync(self) -> bool | None:
+        """Whether the pod's label is known to say what the verdict says; None without labels."""
+        return None if self._labeler is None else self._labeler.in_sync()
 
     def _out_of_sync(self) -> str | None:
         if not self._elector.has_session:

@@ -36,6 +36,7 @@ def _quantities(_context: object, option: click.Parameter, given: str) -> dict[s
 @click.option("--requests", default="cpu=10m,memory=80Mi", show_default=True, callback=_quantities)
 @click.option("--limits", default="memory=160Mi", show_default=True, callback=_quantities)
 @click.option("--native/--no-native", default=True, show_default=True, help="Off for Kubernetes below 1.29.")
+@click.option("--follow-rollout/--no-follow-rollout", default=True, show_default=True, help="See the setting's own.")
 @setting_options(_LIKE_SETTINGS)
 def inject(
     filename: str,
@@ -47,6 +48,7 @@ def inject(
     requests: dict[str, str],
     limits: dict[str, str],
     native: bool,
+    follow_rollout: bool,
     **flags: str | None,
 ) -> int:
     """Writes manifests with the sidecar to standard output, comments and order kept.
@@ -78,6 +80,7 @@ def inject(
         requests=requests,
         limits=limits,
         native=native,
+        follow_rollout=follow_rollout,
     )
     written, count = into(_read(filename), choices, filename)
     click.echo(written, nl=False)

@@ -8,9 +8,13 @@ import click
 
 from sidecar.cli.check import check
 from sidecar.cli.demo.command import demo
+from sidecar.cli.exec import execute
 from sidecar.cli.inject import inject
 from sidecar.cli.resign import resign
 from sidecar.cli.run import run
+from sidecar.cli.status.command import status
+from sidecar.cli.transfer import transfer
+from sidecar.cli.wait import wait
 from sidecar.errors import ExitCode, SettingError
 from sidecar.settings import InvalidSettings
 
@@ -26,8 +30,12 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(demo)
 cli.add_command(resign)
+cli.add_command(transfer)
+cli.add_command(status)
 cli.add_command(inject)
 cli.add_command(check)
+cli.add_command(execute)
+cli.add_command(wait)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

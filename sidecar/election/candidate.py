@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sidecar.election.events import Asked, Claim, Confirm, Look, Phase, Question, Release
+from sidecar.election.events import Asked, Claim, Confirm, Look, Phase, Question, Release, Shift, Survey
 from sidecar.election.lease import Renewal
 from sidecar.election.queue import LockKey, key_name
 from sidecar.election.verdict import Reason, State
@@ -25,6 +25,8 @@ class Candidate:
     key under my name: while I lead, the fencing token. ``valid_until`` and ``confirmed_at`` (when its request was
     sent) are of the last confirmed renewal. ``own_from``, ``ahead_from`` and ``first_from`` are the revisions from
     which those keys are watched, None while a read has to come first. ``ask_at`` is when the next question is due.
+    ``heir`` is the candidate to pass the lead on to, ``shifts`` what is left to ask for that, and ``passed_to`` whom
+    the last lead was passed on to.
     """
 
     lock: str
@@ -49,6 +51,9 @@ class Candidate:
     renew: bool = False
     failures: int = 0
     ahead_gone_at: float | None = None
+    heir: LockKey | None = None
+    shifts: tuple[Shift, ...] = ()
+    passed_to: LockKey | None = None
 
     def leads(self, now: float) -> bool:
         """Whether this candidate leads at this instant."""
@@ -100,6 +105,8 @@ class Candidate:
                 return Look(self.revision)
             case Phase.LEADING:
                 return Confirm()
+            case Phase.PASSING_ON:
+                return self.shifts[0] if self.shifts else Survey()
             case Phase.RELEASING if self.revision is not None:
                 return Release(self.revision)
             case _:
@@ -112,6 +119,7 @@ _STATES = {
     Phase.WAITING: State.WAITING,
     Phase.LEADING: State.LEADING,
     Phase.DRAINING: State.DRAINING,
+    Phase.PASSING_ON: State.DRAINING,
     Phase.RELEASING: State.DRAINING,
     Phase.STANDING_OUT: State.STANDING_OUT,
     Phase.STOPPED: State.STOPPED,

@@ -16,6 +16,7 @@ class Phase(StrEnum):
     WAITING = "waiting"  # my key stands in the queue
     LEADING = "leading"  # a read showed my key first
     DRAINING = "draining"  # leads no more, and keeps the key until the workload has finished
+    PASSING_ON = "passing_on"  # the keys before the chosen candidate's are to be deleted, mine with them
     RELEASING = "releasing"  # the key under my name is to be deleted
     STANDING_OUT = "standing_out"  # has no key and wants none
     STOPPED = "stopped"
@@ -51,11 +52,24 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """Read the whole queue and who in it is a sidecar. Answered by ``Surveyed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Delete all of ``gone``, if they and all of ``kept`` have these create revisions. Answered by ``Shifted``."""
+
+    kept: tuple[LockKey, ...]
+    gone: tuple[LockKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RenewNow:
     """The last renewal could not be confirmed: renew the lease at once. Answered by ``Renewed``, when it succeeds."""
 
 
-Question = Claim | Look | Confirm | Release
+Question = Claim | Look | Confirm | Release | Survey | Shift
 Effect = Question | RenewNow
 
 
@@ -115,6 +129,21 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Surveyed:
+    """``queue`` are the candidates in order, ``sidecars`` the lease ids (hex) of those that are sidecars."""
+
+    queue: tuple[LockKey, ...]
+    sidecars: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """``done``: whether the keys were as supposed, and so were deleted."""
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unanswered:
     """The question that is out failed; whether it took effect is unknown."""
 
@@ -149,8 +178,15 @@ class StepDown:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferRequested:
+    """Give the lead up to ``heir``, a candidate that waits; without a lead to give up it means nothing."""
+
+    heir: LockKey
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The workload has finished: the key may be released."""
+    """The workload has finished: the key may be released, or passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +202,14 @@ Event = (
     | Looked
     | Confirmed
     | Released
+    | Surveyed
+    | Shifted
     | Unanswered
     | KeyChanged
     | WatchBroke
     | ClockJumped
     | StepDown
+    | TransferRequested
     | Finished
     | Tick
 )

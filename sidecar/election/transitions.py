@@ -35,13 +35,17 @@ from sidecar.election.events import (
     RenewNow,
     SessionLost,
     SessionOpened,
+    Shifted,
     StepDown,
+    Surveyed,
     Tick,
+    TransferRequested,
     Unanswered,
     WatchBroke,
 )
 from sidecar.election.lease import Renewal
-from sidecar.election.queue import Header, LockKey, QueueView
+from sidecar.election.queue import Header, LockKey, QueueView, key_name
+from sidecar.election.transfer import shifts
 from sidecar.election.verdict import Reason
 
 REREAD_SECONDS = 60.0
@@ -167,7 +171,7 @@ def _looked(candidate: Candidate, event: Looked, now: float, dice: float) -> Can
 def _judge(candidate: Candidate, view: QueueView, renewal: Renewal, now: float, dice: float) -> Candidate:
     """What a read of the queue means for one who waits."""
     if not _is_mine(candidate, view.mine):
-        return _lose_key(candidate, view.mine, now)
+        return _lose_key(candidate, view.mine, now, dice)
     candidate = _remember(candidate, view, now, dice)
     if not candidate.is_first:
         return replace(candidate, ahead=view.ahead, ahead_from=view.header.revision + 1)
@@ -215,12 +219,12 @@ def _looked_standing_out(candidate: Candidate, event: Looked, now: float, dice: 
     return _remember(candidate, event.view, now, dice)
 
 
-def _confirmed(candidate: Candidate, event: Confirmed, now: float, _dice: float) -> Candidate:
+def _confirmed(candidate: Candidate, event: Confirmed, now: float, dice: float) -> Candidate:
     candidate, renewal = _answered(candidate)
     if renewal is None:
         return replace(candidate, ask_at=now)
     if not _is_mine(candidate, event.mine):
-        return _lose_key(candidate, event.mine, now)
+        return _lose_key(candidate, event.mine, now, dice)
     own_from = event.header.revision + 1 if candidate.own_from is None else candidate.own_from
     newer = candidate.renewal != renewal  # one more was answered since: confirm that one as well
     candidate = replace(candidate, own_from=own_from, ask_at=now if newer else NEVER)
@@ -237,14 +241,45 @@ def _released(candidate: Candidate, _event: Released, now: float, _dice: float) 
     asked, (candidate, renewal) = candidate.asked, _answered(candidate)
     if renewal is None or asked is None or asked.question != Release(candidate.revision or 0):
         return replace(candidate, ask_at=now)
-    ask_at = now + REJOIN_AFTER_SECONDS
-    return replace(_without_key(candidate), phase=candidate.then, then=Phase.CLAIMING, ask_at=ask_at)
+    return _parted(candidate, now)
 
 
 def _too_late(candidate: Candidate, _event: Event, now: float, _dice: float) -> Candidate:
     """An answer to a question of an earlier phase."""
     candidate, _ = _answered(candidate)
     return replace(candidate, ask_at=now)
+
+
+def _surveyed(candidate: Candidate, event: Surveyed, now: float, _dice: float) -> Candidate:
+    candidate, renewal = _answered(candidate)
+    if renewal is None or candidate.heir is None:
+        return replace(candidate, ask_at=now)
+    mine = (key_name(candidate.lock, renewal.lease_id), candidate.revision)
+    todo = shifts(candidate.lock, event.queue, event.sidecars, mine, candidate.heir)
+    phase = Phase.PASSING_ON if todo else Phase.RELEASING
+    return replace(candidate, phase=phase, shifts=todo, ask_at=now)
+
+
+def _shifted(candidate: Candidate, event: Shifted, now: float, _dice: float) -> Candidate:
+    candidate, renewal = _answered(candidate)
+    if renewal is None:
+        return replace(candidate, ask_at=now)
+    if not event.done:
+        return replace(candidate, phase=Phase.RELEASING, ask_at=now)
+    if len(candidate.shifts) > 1:
+        return replace(candidate, shifts=candidate.shifts[1:], ask_at=now)
+    return replace(_parted(candidate, now), passed_to=candidate.heir)
+
+
+def _parted(candidate: Candidate, now: float) -> Candidate:
+    """My key is gone as I wanted."""
+    ask_at = now + REJOIN_AFTER_SECONDS
+    return replace(_without_key(candidate), phase=candidate.then, then=Phase.CLAIMING, ask_at=ask_at)
+
+
+def _not_passed_on(candidate: Candidate, event: Unanswered, now: float, dice: float) -> Candidate:
+    # what was asked may yet take effect: it compares my key, so nothing once that is released
+    return replace(_unanswered(candidate, event, now, dice), phase=Phase.RELEASING)
 
 
 def _unanswered(candidate: Candidate, _event: Unanswered, now: float, dice: float) -> Candidate:
@@ -273,7 +308,7 @@ def _key_changed(candidate: Candidate, event: KeyChanged, now: float, dice: floa
     if event.name == candidate.name:
         if candidate.revision is None or event.revision <= candidate.revision or _is_mine(candidate, event.key):
             return candidate  # an echo of my own claim, or of a key I had before it
-        return _lose_key(candidate, event.key, now)
+        return _lose_key(candidate, event.key, now, dice)
     if event.key is not None:
         return _renamed(candidate, event.key)
     if candidate.ahead is not None and event.name == candidate.ahead.name:
@@ -292,9 +327,12 @@ def _first_gone(candidate: Candidate, event: KeyChanged, now: float, dice: float
     """The leader's key went: its name is unknown from now on, and the successor's is read a little later."""
     if candidate.first is None or event.name != candidate.first.name or event.key is not None:
         return candidate
-    spread = min(NAME_SPREAD_AT_MOST_SECONDS, NAME_SPREAD_SECONDS * (candidate.count or 1))
-    ask_at = min(candidate.ask_at, now + spread * dice)
+    ask_at = min(candidate.ask_at, now + _spread_seconds(candidate.count or 1) * dice)
     return replace(candidate, first=None, first_from=None, position=None, ask_at=ask_at)
+
+
+def _spread_seconds(count: int) -> float:
+    return min(NAME_SPREAD_AT_MOST_SECONDS, NAME_SPREAD_SECONDS * count)
 
 
 def _key_changed_claiming(candidate: Candidate, event: KeyChanged, now: float, dice: float) -> Candidate:
@@ -342,10 +380,15 @@ def _watch_broke(candidate: Candidate, event: WatchBroke, now: float, dice: floa
 # === Losing the key, and giving it up
 
 
-def _lose_key(candidate: Candidate, key: LockKey | None, now: float) -> Candidate:
-    """My key is gone or no longer mine: lead no more, make sure nothing of it is left, and stand in line again."""
-    reason = Reason.KEY_LOST if candidate.phase is Phase.LEADING else candidate.reason
-    return _part(replace(candidate, reason=reason, then=Phase.CLAIMING), key, now)
+def _lose_key(candidate: Candidate, key: LockKey | None, now: float, dice: float) -> Candidate:
+    """My key is gone or no longer mine: lead no more, make sure nothing of it is left, and stand in line again.
+
+    A waiter was passed over in a transfer, most likely, and others with it: they do not all come back at once.
+    """
+    if candidate.phase is Phase.WAITING:
+        parted = _part(replace(candidate, then=Phase.CLAIMING), key, now)
+        return parted if key else replace(parted, ask_at=now + _spread_seconds(candidate.count or 0) * dice)
+    return _part(replace(candidate, reason=Reason.KEY_LOST, then=Phase.CLAIMING), key, now)
 
 
 def _part(candidate: Candidate, key: LockKey | None, now: float) -> Candidate:
@@ -365,6 +408,8 @@ def _without_key(candidate: Candidate) -> Candidate:
         ahead=None,
         ahead_from=None,
         ahead_gone_at=None,
+        heir=None,
+        shifts=(),
     )
 
 
@@ -377,18 +422,26 @@ def _delete(candidate: Candidate, key: LockKey, then: Phase, now: float) -> Cand
 def _step_down(candidate: Candidate, event: StepDown, now: float, _dice: float) -> Candidate:
     match candidate.phase:
         case Phase.LEADING:
-            candidate = replace(candidate, valid_until=-NEVER, ask_at=NEVER, reason=event.reason)
-            return replace(candidate, phase=Phase.DRAINING, then=event.then)
+            return replace(_draining(candidate, event.reason), then=event.then)
         case Phase.WAITING:
             return replace(candidate, phase=Phase.RELEASING, then=event.then, ask_at=now)
-        case Phase.DRAINING | Phase.RELEASING:
+        case Phase.DRAINING | Phase.PASSING_ON | Phase.RELEASING:
             return replace(candidate, then=event.then)
         case _:
             return replace(candidate, phase=event.then)
 
 
+def _transfer(candidate: Candidate, event: TransferRequested, _now: float, _dice: float) -> Candidate:
+    candidate = _draining(candidate, Reason.TRANSFERRED)
+    return replace(candidate, then=Phase.CLAIMING, heir=event.heir, passed_to=None)
+
+
+def _draining(candidate: Candidate, reason: Reason) -> Candidate:
+    return replace(candidate, phase=Phase.DRAINING, valid_until=-NEVER, ask_at=NEVER, reason=reason)
+
+
 def _finish(candidate: Candidate, _event: Finished, now: float, _dice: float) -> Candidate:
-    return replace(candidate, phase=Phase.RELEASING, ask_at=now)
+    return replace(candidate, phase=Phase.PASSING_ON if candidate.heir else Phase.RELEASING, ask_at=now)
 
 
 def _stay(candidate: Candidate, _event: Event, _now: float, _dice: float) -> Candidate:
@@ -407,8 +460,15 @@ class Rule:
 
 
 _P = Phase
+
+
+def _but(*phases: Phase) -> tuple[Phase, ...]:
+    return tuple(phase for phase in Phase if phase not in phases)
+
+
 _HELD = (_P.WAITING, _P.LEADING)
-_WITH_SESSION = (_P.CLAIMING, _P.WAITING, _P.LEADING, _P.DRAINING, _P.RELEASING, _P.STANDING_OUT)
+_LEAVING = (_P.PASSING_ON, _P.RELEASING)
+_WITH_SESSION = (_P.CLAIMING, _P.WAITING, _P.LEADING, _P.DRAINING, *_LEAVING, _P.STANDING_OUT)
 _ALL = tuple(Phase)
 _AFTER_KEY = (_P.CLAIMING, _P.STANDING_OUT, _P.STOPPED)
 
@@ -417,7 +477,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type, Callable[..., Candidate], tuple[Phas
     ((_P.STANDING_OUT,), SessionOpened, _open, ()),
     ((_P.STOPPED,), SessionOpened, _stay, ()),
     ((_P.CLAIMING, _P.WAITING, _P.LEADING), SessionLost, _lose_session, (_P.CONNECTING,)),
-    ((_P.DRAINING, _P.RELEASING), SessionLost, _lose_session, (_P.CONNECTING, _P.STANDING_OUT, _P.STOPPED)),
+    ((_P.DRAINING, *_LEAVING), SessionLost, _lose_session, (_P.CONNECTING, _P.STANDING_OUT, _P.STOPPED)),
     ((_P.STANDING_OUT,), SessionLost, _lose_session, ()),
     ((_P.CONNECTING, _P.STOPPED), SessionLost, _stay, ()),
     (_WITH_SESSION, Renewed, _renew, ()),
@@ -429,26 +489,33 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type, Callable[..., Candidate], tuple[Phas
     ((_P.STANDING_OUT,), Looked, _looked_standing_out, (_P.RELEASING,)),
     ((_P.LEADING,), Confirmed, _confirmed, (_P.CLAIMING, _P.RELEASING)),
     ((_P.RELEASING,), Released, _released, _AFTER_KEY),
-    ((_P.CONNECTING, _P.WAITING, _P.LEADING, _P.DRAINING, _P.RELEASING, _P.STOPPED), Claimed, _too_late, ()),
-    ((_P.CONNECTING, _P.CLAIMING, _P.LEADING, _P.DRAINING, _P.RELEASING, _P.STOPPED), Looked, _too_late, ()),
-    (tuple(phase for phase in Phase if phase is not _P.LEADING), Confirmed, _too_late, ()),
-    (tuple(phase for phase in Phase if phase is not _P.RELEASING), Released, _too_late, ()),
-    (_ALL, Unanswered, _unanswered, ()),
+    ((_P.PASSING_ON,), Surveyed, _surveyed, (_P.RELEASING,)),
+    ((_P.PASSING_ON,), Shifted, _shifted, (_P.RELEASING, *_AFTER_KEY)),
+    (_but(_P.CLAIMING, _P.STANDING_OUT), Claimed, _too_late, ()),
+    (_but(_P.WAITING, _P.STANDING_OUT), Looked, _too_late, ()),
+    (_but(_P.LEADING), Confirmed, _too_late, ()),
+    (_but(_P.RELEASING), Released, _too_late, ()),
+    (_but(_P.PASSING_ON), Surveyed, _too_late, ()),
+    (_but(_P.PASSING_ON), Shifted, _too_late, ()),
+    ((_P.PASSING_ON,), Unanswered, _not_passed_on, (_P.RELEASING,)),
+    (_but(_P.PASSING_ON), Unanswered, _unanswered, ()),
     (_HELD, KeyChanged, _key_changed, (_P.CLAIMING, _P.RELEASING)),
     ((_P.CLAIMING,), KeyChanged, _key_changed_claiming, ()),
     ((_P.DRAINING,), KeyChanged, _key_changed_draining, (_P.RELEASING, *_AFTER_KEY)),
     ((_P.STANDING_OUT,), KeyChanged, _key_changed_standing_out, (_P.RELEASING,)),
-    ((_P.RELEASING,), KeyChanged, _others_key_changed, ()),
+    (_LEAVING, KeyChanged, _others_key_changed, ()),
     ((_P.CONNECTING, _P.STOPPED), KeyChanged, _stay, ()),
     (_WITH_SESSION, WatchBroke, _watch_broke, ()),
     ((_P.CONNECTING, _P.STOPPED), WatchBroke, _stay, ()),
     ((_P.LEADING,), StepDown, _step_down, (_P.DRAINING,)),
     ((_P.WAITING,), StepDown, _step_down, (_P.RELEASING,)),
     ((_P.CONNECTING, _P.CLAIMING, _P.STANDING_OUT), StepDown, _step_down, (_P.STANDING_OUT, _P.STOPPED)),
-    ((_P.DRAINING, _P.RELEASING), StepDown, _step_down, ()),
+    ((_P.DRAINING, *_LEAVING), StepDown, _step_down, ()),
     ((_P.STOPPED,), StepDown, _stay, ()),
-    ((_P.DRAINING,), Finished, _finish, (_P.RELEASING,)),
-    (tuple(phase for phase in Phase if phase is not _P.DRAINING), Finished, _stay, ()),
+    ((_P.LEADING,), TransferRequested, _transfer, (_P.DRAINING,)),
+    (_but(_P.LEADING), TransferRequested, _stay, ()),
+    ((_P.DRAINING,), Finished, _finish, _LEAVING),
+    (_but(_P.DRAINING), Finished, _stay, ()),
     (_ALL, Tick, _stay, ()),
 )
 

@@ -23,9 +23,11 @@ from sidecar.election.events import (
     RenewNow,
     StepDown,
     Tick,
+    TransferRequested,
     Unanswered,
 )
 from sidecar.election.lease import margin_seconds
+from sidecar.election.member import Member, write_member
 from sidecar.election.queue import LockKey
 from sidecar.election.transitions import step
 from sidecar.election.verdict import Reason, Transition, View
@@ -33,20 +35,24 @@ from sidecar.elector import questions
 from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
+from sidecar.elector.heirs import choose_heir, read_muster
 from sidecar.elector.listing import Listing
+from sidecar.elector.membership import Membership
 from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
 from sidecar.errors import (
     AuthenticationFailed,
+    CannotTransfer,
     EtcdError,
     HistoryWentBack,
     LeaseNotFound,
     NoSpace,
     NotLeading,
     PermissionDenied,
+    UnknownCandidate,
 )
-from sidecar.etcd.port import LockStore
+from sidecar.etcd.port import LockStore, Muster
 from sidecar.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -56,7 +62,7 @@ LOOK_AT_CLOCK_SECONDS = 0.25
 LET_THE_RELEASE_PASS_SECONDS = 0.05
 """Whatever else there is to ask of etcd when the lead is given up, the next leader is not to wait for it."""
 
-StepDownWork = Callable[[], Awaitable[None]]
+StepDownWork = Callable[[], Awaitable[bool | None]]
 
 
 class Elector:
@@ -65,7 +71,9 @@ class Elector:
     ``run`` raises ``AuthenticationFailed`` or ``PermissionDenied`` when etcd refuses the very first questions.
 
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
-    bounds itself. ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
+    bounds itself, and answers True when the workload has finished: then no promise is waited for.
+    ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
+    ``describe`` gives the value of the member key; without it only the identity is told.
     """
 
     def __init__(
@@ -82,10 +90,12 @@ class Elector:
         max_promise_seconds: float,
         drain_seconds: float,
         tell: StepDownWork,
+        describe: Callable[[], str] | None = None,
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
         self._drain_seconds, self._tell = drain_seconds, tell
+        self._membership = Membership(lock, identity, describe or (lambda: write_member(Member(identity))))
         self._candidate = Candidate(lock)
         self._record = Record(election, identity, metrics=metrics, now=clock.now(), wall=clock.wall())
         self._alarm = Alarm(clock)
@@ -158,6 +168,14 @@ class Elector:
             raise
         return mine is not None and mine.create_revision == revision and self.view().is_leader
 
+    async def muster(self) -> Muster:
+        """The whole queue and its member keys, read now. Raises ``EtcdError``."""
+        try:
+            return await read_muster(self._store, self.lock)
+        except HistoryWentBack:
+            self._drop_for_history()
+            raise
+
     def first_for_seconds(self) -> float:
         """How long reads have shown my key first while I neither lead nor leave; 0 when they do not."""
         return self._first_key.mine_for_seconds()
@@ -190,7 +208,7 @@ class Elector:
         if not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
         self._spawn(self._warn_when_full(), name=f"space {self.election}")
-        await self._leave(Reason.RESIGNED, Phase.CLAIMING, drain=drain)
+        await self._leave(StepDown(Reason.RESIGNED, Phase.CLAIMING), drain=drain)
 
     async def _warn_when_full(self) -> None:
         await self._clock.sleep(LET_THE_RELEASE_PASS_SECONDS)
@@ -202,14 +220,39 @@ class Elector:
 
     async def stand_out(self, reason: Reason) -> None:
         """Give the lead or the place in the queue up, and stand in line no more."""
-        await self._leave(reason, Phase.STANDING_OUT, drain=True)
+        await self._leave(StepDown(reason, Phase.STANDING_OUT), drain=True)
 
-    async def stop(self, *, drain: bool = True) -> None:
-        """Leave the election for good: release the key, after the workload when it leads. Claim nothing more."""
-        await self._leave(Reason.TERMINATED, Phase.STOPPED, drain=drain)
+    async def stop(self, *, drain: bool = True, to: str | None = None) -> None:
+        """Leave the election for good: release the key, after the workload when it leads. Claim nothing more.
 
-    async def _leave(self, reason: Reason, then: Phase, *, drain: bool) -> None:
-        self._feed(StepDown(reason, then))
+        A lead goes to the candidate called ``to``, if that can be; else to whoever stands next.
+        """
+        if to is not None and self._candidate.name is not None:
+            try:
+                self._feed(TransferRequested(choose_heir(self.lock, await self.muster(), self._candidate.name, to)))
+            except (UnknownCandidate, CannotTransfer, EtcdError) as error:
+                log.warning("the lead is not handed over to %s: %s", to, error)
+        await self._leave(StepDown(Reason.TERMINATED, Phase.STOPPED), drain=drain)
+
+    async def transfer(self, to: str) -> None:
+        """Hand the lead over to the candidate called ``to``, after a drain, and rejoin at the tail.
+
+        Returns once that candidate's key is the first, or after ``drain_seconds`` of trying. Raises ``NotLeading``,
+        ``UnknownCandidate``, ``EtcdError``, and ``CannotTransfer``: either nothing was given up, or the queue changed
+        during the drain, and the lead went to whoever stood next.
+        """
+        name = self._candidate.name
+        if name is None or not self.view().is_leader:
+            raise NotLeading(f"{self.identity} does not lead {self.election}")
+        heir = choose_heir(self.lock, await self.muster(), name, to)
+        if not self.view().is_leader:
+            raise NotLeading(f"{self.identity} does not lead {self.election}")
+        await self._leave(TransferRequested(heir), drain=True)
+        if self._candidate.passed_to != heir:
+            raise CannotTransfer(f"the lead was given up, but not to {to}: the queue or the session changed meanwhile")
+
+    async def _leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> None:
+        self._feed(wish)
         work = self._give_up(self._leaving, drain=drain)
         self._leaving = self._spawn(work, name=f"leave {self.election}")
         await asyncio.shield(self._leaving)  # whoever asked may go away; what was begun is ended
@@ -224,13 +267,14 @@ class Elector:
         await within(self._clock, self._drain_seconds, self._gone())
 
     async def _gone(self) -> None:
-        while self._candidate.phase in (Phase.DRAINING, Phase.RELEASING):
+        while self._candidate.phase in (Phase.DRAINING, Phase.PASSING_ON, Phase.RELEASING):
             await self._record.changed(self._record.version)
 
     async def _drain(self) -> None:
         """Tell the workload, then wait until every deadline handed out has passed, or the lease has."""
         bound = self._clock.now() + self._drain_seconds
-        await self._tell()
+        if await self._tell():
+            return
         until = min(self._promises.latest, bound)
         while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:
             await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
@@ -264,7 +308,7 @@ class Elector:
         lost: Reason | None = None
         try:
             answer = await questions.put(
-                question, self._store, lock=self.lock, lease_id=lease_id, identity=self.identity
+                question, self._store, lock=self.lock, lease_id=lease_id, membership=self._membership
             )
         except HistoryWentBack:
             lost = Reason.HISTORY

@@ -11,17 +11,22 @@ from sidecar.election.events import (
     Question,
     Release,
     Released,
+    Shift,
+    Shifted,
+    Survey,
+    Surveyed,
 )
-from sidecar.election.queue import key_name
+from sidecar.election.queue import in_order, key_name
+from sidecar.elector.membership import Membership
 from sidecar.etcd.port import LockStore
 
 
-async def put(question: Question, store: LockStore, *, lock: str, lease_id: int, identity: str) -> Event:
+async def put(question: Question, store: LockStore, *, lock: str, lease_id: int, membership: Membership) -> Event:
     """Ask etcd. Raises ``EtcdError``; whether the question took effect is unknown then."""
     mine = key_name(lock, lease_id)
     match question:
         case Claim(with_queue=with_queue):
-            claim = await store.claim(lock, lease_id, identity, with_queue=with_queue)
+            claim = await membership.claim(store, lease_id, with_queue=with_queue)
             return Claimed(claim.header, claim.mine, claim.view)
         case Look(revision=revision):
             return Looked(await store.look(lock, mine, revision))
@@ -30,3 +35,9 @@ async def put(question: Question, store: LockStore, *, lock: str, lease_id: int,
         case Release(revision=revision):
             await store.release(mine, revision)
             return Released()
+        case Survey():
+            muster = await store.muster(lock)
+            queue, _ = in_order(lock, muster.keys)
+            return Surveyed(tuple(queue), frozenset(muster.members))
+        case Shift(kept=kept, gone=gone):
+            return Shifted(await store.shift(kept, gone))

@@ -10,7 +10,7 @@ import grpc.aio
 
 from sidecar.errors import EtcdUnavailable
 from sidecar.etcd.endpoints import Rotation, Target, parse_endpoints, resolve
-from sidecar.etcd.protocol import rpc
+from sidecar.etcd.protocol import stub
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.tls import Credentials, check_schemes, tls_files
 from sidecar.metrics import Metrics
@@ -41,11 +41,11 @@ class Connection:
         self.target = target
         self.left = asyncio.Event()
         self.answered = False
-        self.kv = rpc.KVStub(channel)
-        self.lease = rpc.LeaseStub(channel)
-        self.watch = rpc.WatchStub(channel)
-        self.auth = rpc.AuthStub(channel)
-        self.maintenance = rpc.MaintenanceStub(channel)
+        self.kv = stub("KV", channel)
+        self.lease = stub("Lease", channel)
+        self.watch = stub("Watch", channel)
+        self.auth = stub("Auth", channel)
+        self.maintenance = stub("Maintenance", channel)
         self._channel = channel
         self._users = 0
 

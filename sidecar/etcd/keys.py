@@ -1,6 +1,6 @@
 """From etcd's messages to the queue's words and back: keys, headers, and the requests of the recipe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sidecar.election.queue import Header, LockKey
@@ -52,21 +52,36 @@ def reading(*ranges: Any) -> Any:
     return rpc.TxnRequest(success=[rpc.RequestOp(request_range=request) for request in ranges])
 
 
-def claiming(name: str, lease_id: int, identity: str, queue: Any | None) -> Any:
-    """Put the key unless it is there, else read it; ``queue`` is read along either way."""
-    put = rpc.RequestOp(request_put=rpc.PutRequest(key=encoded(name), value=encoded(identity), lease=lease_id))
+def claiming(name: str, lease_id: int, identity: str, queue: Any | None, others: Mapping[str, str]) -> Any:
+    """Put the key unless it is there, else read it; ``queue`` is read along either way.
+
+    ``others`` are names and values put together with the key, on the same lease.
+    """
+    put, *more = [_putting(name, value, lease_id) for name, value in ((name, identity), *others.items())]
     get = rpc.RequestOp(request_range=one_key(name))
     along = [] if queue is None else [rpc.RequestOp(request_range=queue)]
-    return rpc.TxnRequest(compare=[_created_at(name, 0)], success=[put, *along], failure=[get, *along])
+    return rpc.TxnRequest(compare=[_created_at(name, 0)], success=[put, *along, *more], failure=[get, *along])
 
 
 def releasing(name: str, create_revision: int) -> Any:
-    delete = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=encoded(name)))
-    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=[delete])
+    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=[_deleting(name)])
+
+
+def shifting(kept: Iterable[LockKey], gone: Sequence[LockKey]) -> Any:
+    compare = [_created_at(key.name, key.create_revision) for key in (*kept, *gone)]
+    return rpc.TxnRequest(compare=compare, success=[_deleting(key.name) for key in gone])
 
 
 def watching(name: str, from_revision: int) -> Any:
     return rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=encoded(name), start_revision=from_revision))
+
+
+def _deleting(name: str) -> Any:
+    return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=encoded(name)))
+
+
+def _putting(name: str, value: str, lease_id: int) -> Any:
+    return rpc.RequestOp(request_put=rpc.PutRequest(key=encoded(name), value=encoded(value), lease=lease_id))
 
 
 def _created_at(name: str, revision: int) -> Any:

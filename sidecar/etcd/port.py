@@ -5,7 +5,7 @@ store's own attempt deadline. All reads are linearizable. Every answer's header 
 before: ``HistoryWentBack`` is raised where it does not fit.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,15 @@ class ClaimAnswer:
     view: QueueView | None
 
 
+@dataclass(frozen=True, slots=True)
+class Muster:
+    """A lock at one revision: all its keys in create-revision order, and the member keys' values by lease hex."""
+
+    header: Header
+    keys: tuple[LockKey, ...]
+    members: Mapping[str, str]
+
+
 class LockStore(Protocol):
     async def grant(self, ttl_seconds: int) -> Renewal:
         """A new lease. Counts as its first renewal (it went through consensus)."""
@@ -48,8 +57,13 @@ class LockStore(Protocol):
     async def revoke(self, lease_id: int) -> None:
         """Give the lease back, and with it every key attached to it. A lease that is gone is fine."""
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
-        """Put my key unless it is there, in one transaction; repeating it resolves a claim whose answer was lost."""
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
+        """Put my key unless it is there, in one transaction; repeating it resolves a claim whose answer was lost.
+
+        With it goes the member key with this value, on the same lease, where ``member`` is given.
+        """
 
     async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
         """Read the queue: first, my own key ``mine``, the nearest ahead of ``revision`` (None: nobody's ahead)."""
@@ -65,6 +79,15 @@ class LockStore(Protocol):
 
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
         """All keys below the lock, candidates or not, in create-revision order."""
+
+    async def muster(self, lock: str) -> Muster:
+        """Read the whole lock and its member keys. Raises ``PermissionDenied`` for want of rights to those."""
+
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
+        """Delete all of ``gone`` in one transaction, if they and all of ``kept`` have these create revisions.
+
+        False: one of them has not, and nothing was done. At most 128 keys in all. As ``release`` where etcd is full.
+        """
 
     async def refuses_claims(self) -> bool:
         """Whether etcd's NOSPACE alarm is on: who gives a place up now cannot stand in line again."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sidecar.clock import Clock
 from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
+from sidecar.election.member import member_name, members_below, members_of
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name, lease_hex
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
 from sidecar.etcd import keys
@@ -18,7 +19,7 @@ from sidecar.etcd.auth import Tokens
 from sidecar.etcd.census import Census
 from sidecar.etcd.connections import Connection, Connections
 from sidecar.etcd.keepalive import Keepalive
-from sidecar.etcd.port import ClaimAnswer, KeyEvent
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster
 from sidecar.etcd.protocol import rpc
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.watch import WatchStream, events_of
@@ -69,11 +70,14 @@ class EtcdStore:
                 return
             await self._admit(answer, linearizable=False)
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
         name = key_name(lock, lease_id)
+        others = {} if member is None else {member_name(lock, lease_id): member}
         queue = keys.below(lock, limit=keys.SHORT_QUEUE) if with_queue else None
         with self._counting():
-            header, body = await self._transact(keys.claiming(name, lease_id, identity, queue))
+            header, body = await self._transact(keys.claiming(name, lease_id, identity, queue, others))
         if body.succeeded:
             mine = LockKey(name, header.revision, header.revision, lease_id, identity)
         else:
@@ -108,6 +112,19 @@ class EtcdStore:
         with self._counting():
             header, body = await self._read(keys.below(lock))
         return header, tuple(keys.keys_below(lock, body.kvs))
+
+    async def muster(self, lock: str) -> Muster:
+        where = members_below(lock)
+        with self._counting():
+            header, body = await self._transact(keys.reading(keys.below(lock), keys.below(where)))
+        queue, members = [response.response_range for response in body.responses]
+        said = members_of(where, keys.keys_below(where, members.kvs))
+        return Muster(header, tuple(keys.keys_below(lock, queue.kvs)), said)
+
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
+        with self._counting():
+            _, body = await self._transact(keys.shifting(kept, gone))
+        return bool(body.succeeded)
 
     async def refuses_claims(self) -> bool:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET, alarm=rpc.NOSPACE)

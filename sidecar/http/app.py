@@ -16,10 +16,12 @@ from starlette.types import ASGIApp
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.http import schema
+from sidecar.http.accept import asks_for_html_first
 from sidecar.http.body import candidates_body, history_body, leader_name
 from sidecar.http.guard import LocalOnly, Unstored
 from sidecar.http.held import Held
 from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer_on_change, answer_unpromised
+from sidecar.http.page.answers import resign_for_browser, show_page
 from sidecar.http.port import Election, Health
 from sidecar.http.problem import describe_errors, problem
 from sidecar.http.request import read_json
@@ -101,19 +103,18 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
         """Give the lead up: at once, for a workload that has stopped, or with `drain` in the order of a shutdown."""
         if await read_json(request) not in (None, {}):
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be empty or an empty object")
+        if _is_browser(request):
+            return await resign_for_browser(election, drain=_given(drain))
         await election.resign(drain=_given(drain))
         return Response(status_code=HTTPStatus.NO_CONTENT)
-
-    async def name() -> Response:
-        """The leader's name alone."""
-        return _json({"name": leader_name(election.view())})
 
     app.offer("GET", "/leader", leader, schema.LEADER)
     app.offer("GET", "/leader/watch", watch, schema.WATCH)
     app.offer("GET", "/candidates", candidates, schema.CANDIDATES)
     app.offer("GET", "/history", history, schema.HISTORY)
     app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
-    app.offer("GET", "/", name, schema.NAME)
+    _offer_root(app, election, health, clock)
+    _offer_transfer(app, election)
     _offer_probes(app, health, metrics)
     return Unstored(LocalOnly(app))
 
@@ -128,6 +129,28 @@ def build_pod_app(election: Election, health: Health, metrics: Metrics) -> ASGIA
     app.offer("GET", "/leader", leader, schema.LEADER)
     _offer_probes(app, health, metrics)
     return Unstored(app)
+
+
+def _offer_transfer(app: _Application, election: Election) -> None:
+    async def transfer(request: Request) -> Response:
+        """Hand the lead over to a candidate that waits, in the order of a shutdown."""
+        match await read_json(request):
+            case {"to": str(to), **others} if to and not others:
+                await election.transfer(to)
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, 'the body must be {"to": NAME}, of a candidate')
+
+    app.offer("POST", "/transfer", transfer, schema.TRANSFER, openapi_extra=schema.HEIR_BODY)
+
+
+def _offer_root(app: _Application, election: Election, health: Health, clock: Clock) -> None:
+    async def name(request: Request) -> Response:
+        """The leader's name alone; for a browser the status page."""
+        if _is_browser(request):
+            return await show_page(request.query_params, election, health, clock)
+        return _json({"name": leader_name(election.view())})
+
+    app.offer("GET", "/", name, schema.NAME)
 
 
 def _offer_probes(app: _Application, health: Health, metrics: Metrics) -> None:
@@ -149,6 +172,10 @@ def _offer_probes(app: _Application, health: Health, metrics: Metrics) -> None:
     app.offer("GET", "/healthz", healthz, schema.HEALTH)
     app.offer("GET", "/readyz", readyz, schema.READINESS)
     app.offer("GET", "/metrics", metrics_page, schema.METRICS)
+
+
+def _is_browser(request: Request) -> bool:
+    return asks_for_html_first(request.headers.getlist("accept"))
 
 
 def _given(flag: str | None) -> bool:

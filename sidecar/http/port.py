@@ -39,6 +39,12 @@ class Election(Protocol):
         Raises ``NotLeading``.
         """
 
+    async def transfer(self, to: str) -> None:
+        """Hand the lead over to the candidate called ``to``, after a drain, and rejoin at the tail.
+
+        Raises ``NotLeading``, ``UnknownCandidate``, ``CannotTransfer`` and ``EtcdError``.
+        """
+
 
 class Health(Protocol):
     def wedged(self) -> str | None:
@@ -46,3 +52,6 @@ class Health(Protocol):
 
     def unready(self, *, strict: bool) -> str | None:
         """Why it is not ready, None when it is. ``strict`` asks for session, queue and label in sync as well."""
+
+    def label_in_sync(self) -> bool | None:
+        """Whether the pod's label is known to say what the verdict says; None where there is no label."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from sidecar.errors import EtcdError, NotLeading
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -30,6 +30,8 @@ def describe_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_query)
     app.add_exception_handler(NotLeading, _not_leading)
+    app.add_exception_handler(UnknownCandidate, _unknown_candidate)
+    app.add_exception_handler(CannotTransfer, _cannot_transfer)
     app.add_exception_handler(EtcdError, _etcd_failed)
     app.add_exception_handler(Exception, _failed)
 
@@ -63,6 +65,14 @@ async def _bad_query(_: Request, error: Exception) -> Response:
 
 async def _not_leading(_: Request, __: Exception) -> Response:
     return problem(HTTPStatus.CONFLICT, "this pod does not lead")
+
+
+async def _unknown_candidate(_: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.NOT_FOUND, str(error))
+
+
+async def _cannot_transfer(_: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.CONFLICT, str(error))
 
 
 async def _etcd_failed(_: Request, error: Exception) -> Response:

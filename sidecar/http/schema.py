@@ -136,21 +136,50 @@ CANDIDATES: Responses = {
 }
 HISTORY: Responses = {200: answers("the last 100 transitions", "History")}
 NAME: Responses = {200: answers("the leader's name, as the retired leader-elector answered", "LeaderName")}
+NAME[200]["content"]["text/html"] = {"schema": {"type": "string", "description": "the status page, for a browser"}}
 METRICS: Responses = {
     200: {"description": "Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}},
 }
-RESIGN: Responses = {
-    204: {"description": "given up; this pod stands at the tail of the queue, or will soon"},
+_BODY: Responses = {
     400: is_problem("the body is not JSON"),
     408: is_problem("the body did not arrive in time"),
-    409: is_problem("this pod does not lead"),
     413: is_problem("the body is too large"),
     415: is_problem("the body is not application/json"),
+}
+RESIGN: Responses = _BODY | {
+    204: {"description": "given up; this pod stands at the tail of the queue, or will soon"},
+    303: {"description": "the same for a browser, or not leading: the status page says which"},
+    409: is_problem("this pod does not lead"),
     422: is_problem("a query parameter is not what it should be, or the body is not an empty object"),
 }
 EMPTY_BODY: Schema = {
     "requestBody": {
         "required": False,
         "content": {"application/json": {"schema": {"type": "object", "maxProperties": 0}}},
+    }
+}
+TRANSFER: Responses = _BODY | {
+    204: {
+        "description": "handed over: that candidate is the first of the queue, and this pod stands at its tail or soon"
+    },
+    404: is_problem("no candidate has that name or lease id"),
+    409: is_problem(
+        "this pod does not lead, the name is several candidates' or its own, a program that is no sidecar waits "
+        "between, or the queue changed during the drain and the lead went to whoever stood next"
+    ),
+    422: is_problem('the body is not {"to": NAME}'),
+    503: is_problem("etcd does not answer, or refuses; the lead is where it was"),
+}
+HEIR_BODY: Schema = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    **_record(to={"type": "string", "minLength": 1, "description": "a candidate's name or lease id"}),
+                    "additionalProperties": False,
+                }
+            }
+        },
     }
 }

@@ -44,6 +44,7 @@ class Choices:
     cluster_name: str = ""
     label_prefix: str
     log_level: str
+    follow_rollout: bool = True
     requests: Mapping[str, str]
     limits: Mapping[str, str]
     native: bool = True
@@ -111,6 +112,7 @@ def _settings(wish: Wish, choices: Choices) -> Iterator[Object]:
         "ROUTE": wish.route,
         "LABEL_PREFIX": choices.label_prefix,
         "LOG_LEVEL": choices.log_level,
+        "FOLLOW_ROLLOUT": "true" if choices.follow_rollout else "",
         "ETCD_CACERT": f"{_ETCD_PATH}/ca.crt" if tls else "",
         "ETCD_CERT": f"{_ETCD_PATH}/tls.crt" if certificate else "",
         "ETCD_KEY": f"{_ETCD_PATH}/tls.key" if certificate else "",

@@ -23,6 +23,7 @@ def problems(settings: Settings) -> Iterator[SettingError]:
     yield from _etcd(settings)
     yield from _labels(settings)
     yield from _route(settings)
+    yield from _rollout(settings)
     yield from _listeners(settings)
 
 
@@ -121,6 +122,15 @@ def _route(settings: Settings) -> Iterator[SettingError]:
             f"use at most {_NATIVE_GRACE_SECONDS:g} s with --native: kubelet leaves such a sidecar two seconds to end"
         )
         yield SettingError("--route-grace", settings.route_grace_seconds, mend)
+
+
+def _rollout(settings: Settings) -> Iterator[SettingError]:
+    if not settings.follow_rollout or settings.labels:  # with labels the same is asked for
+        return
+    yield from _unreadable("--kubeconfig", settings.kubeconfig)
+    for variable, value in (("POD_NAME", settings.pod_name), ("POD_UID", settings.pod_uid)):
+        if not value:
+            yield SettingError(variable, None, "set it by the downward API, or leave out --follow-rollout")
 
 
 def _listeners(settings: Settings) -> Iterator[SettingError]:

@@ -198,6 +198,14 @@ class Settings:
         switch=True,
         default=False,
     )
+    follow_rollout: bool = setting(
+        "follow-rollout",
+        "Hand the lead over to a pod of the revision that a rollout brings, once; a terminating pod does not keep it.",
+        declare.switch,
+        "off",
+        switch=True,
+        default=False,
+    )
     label_prefix: str = setting(
         "label-prefix",
         "What stands before the slash in the label's key.",

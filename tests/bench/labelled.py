@@ -10,7 +10,7 @@ from tests.bench.idle import TTL_SECONDS, Watched
 from tests.support.children import Deadline
 from tests.support.controlplane import ControlPlane, control_plane
 from tests.support.etcd import Cluster
-from tests.support.kube import install_policy
+from tests.support.policy import apply_policy
 from tests.support.sidecar import SidecarProcess
 
 NAMESPACE, KEY = "bench", "leader-sidecar/e"
@@ -28,7 +28,7 @@ exec "$@"
 def labelled_pair(etcd: Cluster, folder: Path) -> Iterator[list[Watched]]:
     """A leader and a waiter whose pods bear their labels. Raises ``ToolMissing`` where no kube-apiserver is built."""
     with control_plane() as kubernetes, ExitStack() as started:
-        install_policy(kubernetes)
+        apply_policy(kubernetes, labels=[])
         kubernetes.create_namespace(NAMESPACE)
         _give_rights(kubernetes)
         pair = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-QUICK = ["--rounds=4", "--crashes=1", "--starts=1", "--idle-seconds=2"]
+QUICK = ["--rounds=4", "--crashes=1", "--starts=1", "--idle-seconds=2", "--commands=1"]
 
 
 @pytest.mark.slow
@@ -27,5 +27,5 @@ def test_every_part_reports_in_words_and_json(tmp_path: Path) -> None:
         ("leader", True),
         ("waiter", True),
     }
-    for part in ("clean handover", "crash", "start to first", "idle sidecar", "import"):
+    for part in ("clean handover", "crash", "start to first", "idle sidecar", "import", "command of exec"):
         assert part in done.stdout

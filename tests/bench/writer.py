@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import grpc.aio
 
-from sidecar.etcd.protocol import rpc
+from sidecar.etcd.protocol import rpc, stub
 
 
 class Writer:
@@ -32,7 +32,7 @@ class Writer:
 
     async def _open(self) -> None:
         self._channel = grpc.aio.insecure_channel(self._target)
-        self._stub = rpc.KVStub(self._channel)
+        self._stub = stub("KV", self._channel)
 
     async def _put(self) -> float:
         sent = time.monotonic()

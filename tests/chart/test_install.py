@@ -20,6 +20,7 @@ from tests.support.helm import (
     kubectl,
     scenario,
     scenarios,
+    template,
 )
 from tests.support.installed import INJECT, install, pod
 from tests.support.tools import helm_binary, helm_unittest_binary
@@ -98,9 +99,7 @@ def versions(listed: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", scenarios())
 def test_every_object_passes_strict_validation(name: str, shops: ControlPlane) -> None:
     """Helm's own apply does not mind a misspelt field; ``--validate=strict`` does."""
-    where = (f"--namespace={NAMESPACE}", f"--values={scenario(name)}", "--dry-run=server", "--is-upgrade")
-    text = helm("template", RELEASE, str(CHART), *where, plane=shops)
-    objects = [each for each in yaml.safe_load_all(text) if each]
+    objects = template(files=[scenario(name)], more=["--is-upgrade"])
     for each in objects:
         if each["metadata"].get("namespace") == NAMESPACE:
             each["metadata"]["namespace"] = "shop"
@@ -140,6 +139,7 @@ def test_a_monitor_is_refused_where_nobody_reads_it(plane: ControlPlane) -> None
             "template",
             RELEASE,
             str(CHART),
+            "--kube-version=1.36.3",
             "--set=metrics.podMonitor.enabled=true,injection.enabled=false,policy.enabled=false",
         )
 
@@ -170,7 +170,7 @@ def test_the_chart_s_own_suites_pass() -> None:
 
 def test_helm_is_a_version_that_the_chart_names() -> None:
     said = subprocess.run([helm_binary(), "version", "--short"], capture_output=True, text=True, check=True).stdout
-    assert said.startswith("v4")
+    assert said.startswith("v3.14" if "helm-3" in str(helm_binary()) else "v4")
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
         "ttlSeconds": 15,
         "labelPrefix": "shop.example",
         "logLevel": "debug",
+        "followRollout": False,
         "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "192Mi"}},
     },
 }
@@ -75,6 +76,7 @@ def flags(values: dict[str, Any]) -> list[str]:
         f"--requests={quantities('requests', 'cpu=10m,memory=80Mi')}",
         f"--limits={quantities('limits', 'memory=160Mi')}",
     ]
+    listed += [] if sidecar.get("followRollout", True) else ["--no-follow-rollout"]
     return listed + (["--etcd-client-certificate"] if etcd.get("clientCertificate") else [])
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.policy import apply_policy
 from tests.support.children import Child
 from tests.support.controlplane import ControlPlane, control_plane
 from tests.support.etcd import Cluster, Programs
 from tests.support.etcd import running as running_etcd
+from tests.support.policy import apply_policy
 from tests.support.tools import etcd_binary, etcdctl_binary, etcdutl_binary, kube_controller_manager_binary
 
 

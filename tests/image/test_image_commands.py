@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.etcd import Cluster, running
@@ -45,7 +46,7 @@ def run(container: str, *command: str, given: str | None = None) -> subprocess.C
     return subprocess.run(asked, input=given, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "inject", "resign", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "inject", "resign", "transfer", "status", "demo", "exec", "wait"])
 def test_every_command_explains_itself(container: str, command: str) -> None:
     said = run(container, PROGRAM, command, "--help")
     assert said.returncode == 0, said.stderr
@@ -85,6 +86,9 @@ def test_a_sidecar_leads_answers_and_resigns(container: str, one_etcd: Cluster) 
             for path in ("/metrics", "/candidates", "/history", "/healthz"):
                 with urllib.request.urlopen(f"http://127.0.0.1:24040{path}", timeout=5) as answer:
                     assert answer.status == 200
+            assert "</html>" in httpx.get("http://127.0.0.1:24040/", headers={"Accept": "text/html"}).text
+            said = run(container, PROGRAM, "status", "--all", "--listen=127.0.0.1:24040")
+            assert (said.returncode, "leader" in said.stdout) == (0, True), said.stderr
             said = run(container, PROGRAM, "resign", "--listen=127.0.0.1:24040")
             assert said.returncode == 0, said.stderr
         finally:

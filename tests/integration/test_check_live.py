@@ -17,7 +17,7 @@ from tests.integration.conftest import DISTRO, Clusters
 from tests.support.children import free_ports
 from tests.support.controlplane import ControlPlane
 from tests.support.etcd import Account, Cluster, running
-from tests.support.kube import install_policy
+from tests.support.policy import apply_policy
 from tests.support.sidecar import SidecarProcess
 
 _NUMBERS = itertools.count()
@@ -94,7 +94,7 @@ class Pod:
 
 @pytest.fixture
 def plane(real_control_plane: ControlPlane) -> ControlPlane:
-    install_policy(real_control_plane)
+    apply_policy(real_control_plane, labels=["role=primary/replica"])
     return real_control_plane
 
 

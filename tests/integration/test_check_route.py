@@ -9,7 +9,8 @@ from tests.integration.conftest import Clusters
 from tests.integration.test_check_live import Pod
 from tests.support.controlplane import ControlPlane
 from tests.support.etcd import Cluster
-from tests.support.kube import install_policy, install_route
+from tests.support.kube import install_route
+from tests.support.policy import apply_policy
 
 pytestmark = pytest.mark.tools
 
@@ -24,7 +25,7 @@ def recent(clusters: Clusters) -> Cluster:
 
 @pytest.fixture
 def pod(real_control_plane: ControlPlane, tmp_path: Path) -> Pod:
-    install_policy(real_control_plane)
+    apply_policy(real_control_plane, labels=["role=primary/replica"])
     install_route(real_control_plane)
     return Pod(real_control_plane, tmp_path)
 

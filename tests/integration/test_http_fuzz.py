@@ -28,8 +28,8 @@ def test_fuzzing_finds_only_documented_answers_and_loses_nothing(base_url: str) 
     assert {("GET", "/leader"), ("HEAD", "/leader/watch"), ("GET", "/"), ("GET", "/metrics")} <= asked
 
 
-def test_fuzzing_resign_finds_only_documented_answers(base_url: str) -> None:
-    assert fuzz(base_url, examples=EXAMPLES, losing=True) == {("POST", "/resign")}
+def test_fuzzing_what_gives_the_lead_up_finds_only_documented_answers(base_url: str) -> None:
+    assert fuzz(base_url, examples=EXAMPLES, losing=True) == {("POST", "/resign"), ("POST", "/transfer")}
 
 
 def test_fuzzing_running_sidecars_finds_only_documented_answers_and_nobody_loses_anything(

@@ -509,6 +509,8 @@ CALLS: dict[str, Callable[[StoreHarness, LockKey], Awaitable[object]]] = {
     "confirm": lambda harness, mine: harness.store.confirm(mine.name),
     "release": lambda harness, mine: harness.store.release(mine.name, mine.create_revision),
     "candidates": lambda harness, mine: harness.store.candidates(harness.lock),
+    "muster": lambda harness, mine: harness.store.muster(harness.lock),
+    "shift": lambda harness, mine: harness.store.shift([], [mine]),
 }
 
 

@@ -9,7 +9,7 @@ from grpc import StatusCode as Code
 
 from sidecar.election.queue import LockKey
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, WatchLost
-from sidecar.etcd.protocol import rpc
+from sidecar.etcd.protocol import kv, rpc
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.store import EtcdStore
 from tests.integration.conftest import Opener
@@ -32,6 +32,7 @@ METHODS = {
     "look": "Range",
     "confirm": "Range",
     "release": "Txn",
+    "shift": "Txn",
     "candidates": "Range",
     "watch": "Watch",
 }
@@ -428,8 +429,8 @@ async def test_etcd_sees_the_end_of_a_watch_that_nobody_reads_any_more(
         try:
             await anext(requests)
             yield rpc.WatchResponse(header=server.header(), created=True)
-            pair = rpc.kv__pb2.KeyValue(mod_revision=100)
-            yield rpc.WatchResponse(header=server.header(), events=[rpc.kv__pb2.Event(kv=pair)])
+            pair = kv.KeyValue(mod_revision=100)
+            yield rpc.WatchResponse(header=server.header(), events=[kv.Event(kv=pair)])
             await silence()
         finally:
             ended.set()

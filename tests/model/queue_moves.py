@@ -13,7 +13,9 @@ from sidecar.election.events import (
     Release,
     Renewed,
     SessionLost,
+    Shift,
     StepDown,
+    TransferRequested,
     Unanswered,
     WatchBroke,
 )
@@ -51,6 +53,7 @@ KINDS = frozenset(
         "lapse",
         "watch",
         "resign",
+        "transfer",
         "terminate",
         "delete",
         "overwrite",
@@ -58,7 +61,8 @@ KINDS = frozenset(
     }
 )
 """Of faults: a request lost, its answer lost, served when nobody waits for it; a keepalive's answer late; a TTL during
-which a machine stands still; a watch that ends; a lead given up; a process told to end; a key deleted or moved to no
+which a machine stands still; a watch that ends; a lead given up, or
+passed on to any other; a process told to end; a key deleted or moved to no
 lease by hand; another leader of etcd's."""
 
 
@@ -166,7 +170,7 @@ def _faults_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str,
         failed = feed(etcd, seat._replace(sent=None), Unanswered())
         kind = "lost" if seat.sent.answer is None else "lost answer"
         yield f"gets no answer to {seat.sent.question}", kind, _seated(world, place, failed)
-        if seat.sent.answer is None and isinstance(seat.sent.question, Claim | Release):
+        if seat.sent.answer is None and isinstance(seat.sent.question, Claim | Release | Shift):
             late = Late(seat.sent.question, seat.sent.lease_id)
             gone = _seated(world, place, failed)._replace(late=(*world.late, late))
             yield f"gives {seat.sent.question} up, which is late", "late", gone
@@ -185,6 +189,10 @@ def _faults_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str,
     if seat.leads:
         resigns = feed(etcd, seat, StepDown(Reason.RESIGNED, Phase.CLAIMING))
         yield "resigns", "resign", _seated(world, place, resigns)
+        for heir in etcd.keys:
+            if heir.name != candidate.name:
+                transfers = feed(etcd, seat, TransferRequested(heir))
+                yield f"is to pass on to {heir.name}", "transfer", _seated(world, place, transfers)
 
 
 def _out_of_turn(world: World, place: int) -> bool:

@@ -26,6 +26,10 @@ from sidecar.election.events import (
     Renewed,
     RenewNow,
     SessionOpened,
+    Shift,
+    Shifted,
+    Survey,
+    Surveyed,
     Tick,
     Unanswered,
 )
@@ -116,6 +120,13 @@ def serve(etcd: Etcd, question: Question, lease_id: int) -> tuple[Etcd, Event]:
         case Release(revision=revision):
             key = etcd.key(name)
             return (etcd.delete(name) if key and key.create_revision == revision else etcd), Released()
+        case Survey():
+            queue, _ = in_order(LOCK, etcd.keys)
+            return etcd, Surveyed(tuple(queue), frozenset(key.name.rpartition("/")[2] for key in queue))
+        case Shift(kept=kept, gone=gone):
+            found = {(key.name, key.create_revision) for key in etcd.keys}
+            done = found.issuperset((key.name, key.create_revision) for key in (*kept, *gone))
+            return (etcd.delete(*(key.name for key in gone)) if done else etcd), Shifted(done)
 
 
 def view(etcd: Etcd, mine: str, revision: int | None) -> QueueView:
@@ -225,6 +236,7 @@ def _reduced(candidate: Candidate) -> Candidate:
         position=None,
         failures=0,
         ahead_gone_at=None,
+        passed_to=None,
         renewal=candidate.renewal and _without_revision(candidate.renewal),
         asked=candidate.asked
         and replace(candidate.asked, renewal=candidate.asked.renewal and _without_revision(candidate.asked.renewal)),

@@ -13,16 +13,25 @@ from tests.tools.node.waiting import wait_until
 
 HERE = Path(__file__).parent
 CHART = HERE.parents[1] / "helm" / "leader-sidecar"
+RELEASE = "leader-sidecar"
 NAMESPACE, ELECTION = "shop", "worker"
-TTL_SECONDS = 5
+TTL_SECONDS = 8
 SIDECAR, WORKLOAD = "leader-sidecar", "worker"
+LEADER_SERVICE = "worker-leader"
+KEY = f"leader-sidecar/{ELECTION}"
+LOCK = f"/leader-sidecar/{NAMESPACE}/{ELECTION}"
 ETCD_URL = "http://etcd.storage.svc.cluster.local:2379"
-ETCD_IMAGE, PYTHON_IMAGE = "localhost/etcd:1", os.environ.get("NODE_PYTHON_IMAGE", "localhost/python:3.11-debian")
+ETCD_IMAGE = "localhost/etcd:1"
 IMAGE = os.environ.get("NODE_IMAGE", "localhost/leader-sidecar:0.1.0")
 
 
 def kubectl(*arguments: str, given: str | None = None) -> str:
     return _output(["kubectl", *arguments], given)
+
+
+def helm(*arguments: str, given: str | None = None) -> str:
+    """In the release's namespace."""
+    return _output([str(helm_binary()), *arguments, f"--namespace={RELEASE}"], given)
 
 
 def _output(command: list[str], given: str | None = None) -> str:
@@ -40,11 +49,9 @@ def install() -> None:
         "image": {"repository": name, "tag": tag, "pullPolicy": "Never"},
         "sidecar": {"ttlSeconds": TTL_SECONDS, "etcd": {"endpoints": [ETCD_URL]}},
         "namespaces": [{"name": NAMESPACE, "serviceAccounts": [WORKLOAD]}],
-        "test": {"enabled": False},
     }
     kubectl("apply", "-f", "-", given=_list([_object("v1", "Namespace", NAMESPACE, labels=_RESTRICTED)]))
-    command = [str(helm_binary()), "upgrade", "--install", "leader-sidecar", str(CHART), "--namespace=leader-sidecar"]
-    _output([*command, "--create-namespace", "--values=-"], json.dumps(values))
+    helm("upgrade", "--install", RELEASE, str(CHART), "--create-namespace", "--values=-", given=json.dumps(values))
     kubectl("rollout", "status", "deployment/etcd", "--namespace=storage", "--timeout=60s")
     _wait_for_injection()
     kubectl("apply", "-f", "-", given=_list(_workload()))
@@ -73,11 +80,10 @@ def pods() -> list[dict[str, Any]]:
 
 def labelled() -> list[str]:
     """Pods that bear the leader's label and are not being deleted."""
-    key = f"leader-sidecar/{ELECTION}"
     return [
         pod["metadata"]["name"]
         for pod in pods()
-        if pod["metadata"]["labels"].get(key) == "leader" and "deletionTimestamp" not in pod["metadata"]
+        if pod["metadata"]["labels"].get(KEY) == "leader" and "deletionTimestamp" not in pod["metadata"]
     ]
 
 
@@ -98,7 +104,16 @@ def _is_ready(pod: Mapping[str, Any]) -> bool:
 
 
 def service_address() -> str:
-    return kubectl("get", "service", "worker-leader", f"-n={NAMESPACE}", "-o=jsonpath={.spec.clusterIP}")
+    """The leader's."""
+    return _address(LEADER_SERVICE, NAMESPACE)
+
+
+def etcd_address() -> str:
+    return _address("etcd", "storage")
+
+
+def _address(service: str, namespace: str) -> str:
+    return kubectl("get", "service", service, f"-n={namespace}", "-o=jsonpath={.spec.clusterIP}")
 
 
 def pid_of(pod: str, container: str) -> int:
@@ -124,10 +139,12 @@ def delete(pod: str) -> None:
     kubectl("delete", "pod", pod, f"-n={NAMESPACE}", "--wait=false")
 
 
-def linger(seconds: float) -> None:
-    """From now on the workload serves that much longer once told to end; rolls the Deployment."""
+def linger(seconds: int) -> None:
+    """From now on the workload is told to end that much later, and serves on until then; rolls the Deployment."""
+    container = {"name": WORKLOAD, "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}}
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
     target = f"deployment/{WORKLOAD}"
-    kubectl("set", "env", target, f"-n={NAMESPACE}", f"LINGER_SECONDS={seconds:g}")
+    kubectl("patch", target, f"-n={NAMESPACE}", "--patch", json.dumps(patch))
     kubectl("rollout", "status", target, f"-n={NAMESPACE}", "--timeout=120s")
 
 
@@ -171,7 +188,7 @@ def _etcd() -> list[dict[str, Any]]:
 def _pod_spec() -> dict[str, Any]:
     container = {
         "name": WORKLOAD,
-        "image": PYTHON_IMAGE,
+        "image": IMAGE,  # it has the Python that the workload needs, and is on the node
         "imagePullPolicy": "Never",
         "command": ["python3", "-B", "/program/workload.py"],
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
@@ -203,7 +220,7 @@ def _workload() -> list[dict[str, Any]]:
     template = {"metadata": {"labels": _LABELS}, "spec": _pod_spec()}
     deployment = {"replicas": 3, "selector": {"matchLabels": {"app": WORKLOAD}}, "template": template}
     service = {
-        "selector": {f"leader-sidecar/{ELECTION}": "leader"},
+        "selector": {KEY: "leader"},
         "ports": [{"port": 80, "targetPort": 8080}],
     }
     program = (HERE / "workload.py").read_text()
@@ -211,5 +228,5 @@ def _workload() -> list[dict[str, Any]]:
         _object("v1", "ServiceAccount", WORKLOAD, namespace=NAMESPACE),
         _object("v1", "ConfigMap", "program", namespace=NAMESPACE, data={"workload.py": program}),
         _object("apps/v1", "Deployment", WORKLOAD, namespace=NAMESPACE, spec=deployment),
-        _object("v1", "Service", "worker-leader", namespace=NAMESPACE, spec=service),
+        _object("v1", "Service", LEADER_SERVICE, namespace=NAMESPACE, spec=service),
     ]

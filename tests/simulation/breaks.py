@@ -19,8 +19,10 @@ class Unconfirmed(SimulatedStore):
     _key: LockKey | None = None
     _header: Header | None = None
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
-        answer = await super().claim(lock, lease_id, identity, with_queue=with_queue)
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
+        answer = await super().claim(lock, lease_id, identity, with_queue=with_queue, member=member)
         self._key = answer.mine
         return answer
 

@@ -223,6 +223,13 @@ def resign(world: World, rng: Random) -> None:
         world.spawn(sidecar.resign(drain=drain))
 
 
+def transfer(world: World, rng: Random) -> None:
+    sidecar, heir = victim(world, rng), rng.choice(world.running())
+    if not sidecar.host.paused:
+        sidecar.host.note(f"is asked to pass on to {heir.identity}")
+        world.spawn(sidecar.transfer(heir.identity))
+
+
 def key_deleted_by_hand(world: World, rng: Random) -> None:
     sidecar = victim(world, rng)
     name = f"{LOCK}/{sidecar.elector.view().id}"
@@ -289,6 +296,7 @@ WEIGHTS: dict[Fault, float] = {
     crash: 2,
     terminate: 2,
     resign: 3,
+    transfer: 3,
     key_deleted_by_hand: 0.5,
     key_moved_by_hand: 0.5,
     lease_revoked_by_hand: 0.5,

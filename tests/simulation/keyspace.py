@@ -40,11 +40,11 @@ class Keyspace:
             (key for key in self.keys.values() if key.name.startswith(lock + "/")), key=lambda key: key.create_revision
         )
 
-    def put(self, name: str, lease_id: int, identity: str) -> LockKey:
-        """Write a key. Raises ``LeaseNotFound``; a ``lease_id`` of 0 is none."""
+    def put(self, name: str, lease_id: int, identity: str, *, same_revision: bool = False) -> LockKey:
+        """Write a key. Raises ``LeaseNotFound``; a ``lease_id`` of 0 is none. ``same_revision``: the last change's."""
         if lease_id and lease_id not in self.leases:
             raise LeaseNotFound(f"lease {lease_id:x}")
-        self.revision += 1
+        self.revision += not same_revision
         old = self.keys.get(name)
         if old is None:
             key = LockKey(name, self.revision, self.revision, lease_id, identity)

@@ -7,7 +7,7 @@ from random import Random
 from sidecar.election.lease import attempt_seconds
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
-from sidecar.errors import EtcdError, NotLeading
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 from sidecar.metrics import Metrics
 from tests.simulation.etcd import SimulatedEtcd
 from tests.simulation.host import Host
@@ -88,6 +88,14 @@ class Sidecar:
             await self.elector.resign(drain=drain)
         except NotLeading:
             self.host.note("does not lead: nothing to resign")
+
+    async def transfer(self, to: str) -> None:
+        try:
+            await self.elector.transfer(to)
+        except (NotLeading, UnknownCandidate, CannotTransfer, EtcdError) as error:
+            self.host.note(f"does not pass on: {error}")
+        else:
+            self.host.note(f"has passed on to {to}")
 
     async def leave(self) -> None:
         """SIGTERM: out of the election in order, the lease revoked, the process gone."""

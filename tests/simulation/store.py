@@ -1,15 +1,16 @@
 """The simulation's ``LockStore``: the port's whole contract, over a network that loses, delays and reorders."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
+from sidecar.election.member import member_name, members_below, members_of
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
-from sidecar.etcd.port import ClaimAnswer, KeyEvent
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster
 from tests.simulation.etcd import SimulatedEtcd, Work
 from tests.simulation.host import Host
 from tests.simulation.member import Member
@@ -68,7 +69,9 @@ class SimulatedStore:
     async def refuses_claims(self) -> bool:
         return False
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
         name = key_name(lock, lease_id)
 
         def apply() -> tuple[LockKey, list[LockKey]]:
@@ -76,6 +79,8 @@ class SimulatedStore:
             if mine is None:
                 self.etcd.check_space()
                 mine = self.etcd.truth.put(name, lease_id, identity)
+                if member is not None:
+                    self.etcd.truth.put(member_name(lock, lease_id), lease_id, member, same_revision=True)
             return mine, self.etcd.truth.below(lock)
 
         header, (mine, keys) = await self._write(apply)
@@ -102,6 +107,27 @@ class SimulatedStore:
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
         header, keys = await self._write(lambda: self.etcd.truth.below(lock))
         return header, tuple(keys)
+
+    async def muster(self, lock: str) -> Muster:
+        where = members_below(lock)
+
+        def read() -> tuple[list[LockKey], list[LockKey]]:
+            return self.etcd.truth.below(lock), self.etcd.truth.below(where)
+
+        header, (keys, members) = await self._write(read)
+        return Muster(header, tuple(keys), members_of(where, members))
+
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
+        def apply() -> bool:
+            there = self.etcd.truth.keys
+            for key in (*kept, *gone):
+                if key.name not in there or there[key.name].create_revision != key.create_revision:
+                    return False
+            self.etcd.truth.delete([key.name for key in gone])
+            return True
+
+        _, done = await self._write(apply)
+        return done
 
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         watcher = await self._open_watch(name, from_revision)

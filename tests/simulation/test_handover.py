@@ -29,9 +29,11 @@ class CountingStore(SimulatedStore):
         self._count("renew")
         return await super().renew(lease_id, timeout_seconds)
 
-    async def claim(self, lock: str, lease_id: int, identity: str, *, with_queue: bool) -> ClaimAnswer:
+    async def claim(
+        self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
+    ) -> ClaimAnswer:
         self._count("claim")
-        return await super().claim(lock, lease_id, identity, with_queue=with_queue)
+        return await super().claim(lock, lease_id, identity, with_queue=with_queue, member=member)
 
     async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
         self._count("look")

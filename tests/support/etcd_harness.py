@@ -10,7 +10,7 @@ import grpc.aio
 from sidecar.clock import Clock, SystemClock
 from sidecar.election.queue import LockKey
 from sidecar.etcd.keys import key_of
-from sidecar.etcd.protocol import rpc
+from sidecar.etcd.protocol import rpc, stub
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.store import EtcdStore
 from sidecar.metrics import Metrics
@@ -32,7 +32,7 @@ class EtcdHarness:
         self.metrics = Metrics()
         self._stores: list[EtcdStore] = []
         self._channel = grpc.aio.insecure_channel(cluster.only.url.removeprefix("http://"))
-        self._kv, self._lease = rpc.KVStub(self._channel), rpc.LeaseStub(self._channel)
+        self._kv, self._lease = stub("KV", self._channel), stub("Lease", self._channel)
         self._silent = False
         self.store = self.another_store()
 

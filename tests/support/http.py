@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.election.queue import LockKey
 from sidecar.election.verdict import Reason, State, Transition, View
-from sidecar.errors import EtcdError, NotLeading
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
 
@@ -57,7 +57,8 @@ class FixedClock:
 
 
 class FakeElection:
-    """Says what it is told to. ``promised`` are the deadlines handed out; ``resigned`` the ``drain`` of each call."""
+    """Says what it is told to. ``promised`` are the deadlines handed out; ``resigned`` the ``drain`` of each call,
+    ``transferred`` whom the lead was handed over to."""
 
     lock = LOCK
 
@@ -67,6 +68,7 @@ class FakeElection:
         self.views = 0
         self.promised: list[float] = []
         self.resigned: list[bool] = []
+        self.transferred: list[str] = []
         self.etcd_error: EtcdError | None = None
         self.transitions: Sequence[Transition] = (
             Transition(1_700_000_000.5, State.WAITING, State.LEADING, Reason.ELECTED, 17, 3.25),
@@ -108,18 +110,33 @@ class FakeElection:
             raise NotLeading
         self.resigned.append(drain)
 
+    async def transfer(self, to: str) -> None:
+        if not self.shown.is_leader:
+            raise NotLeading
+        if to == self.shown.name:
+            raise CannotTransfer(f"{to} leads already")
+        if to not in ("web-1", "b2"):
+            raise UnknownCandidate(f"no candidate is called {to}")
+        if self.etcd_error is not None:
+            raise self.etcd_error
+        self.transferred.append(to)
+
 
 class FakeHealth:
     def __init__(self) -> None:
         self.wedge: str | None = None
         self.unreadiness: str | None = None
         self.strict_unreadiness: str | None = None
+        self.label: bool | None = None
 
     def wedged(self) -> str | None:
         return self.wedge
 
     def unready(self, *, strict: bool) -> str | None:
         return self.unreadiness or (self.strict_unreadiness if strict else None)
+
+    def label_in_sync(self) -> bool | None:
+        return self.label
 
 
 @asynccontextmanager

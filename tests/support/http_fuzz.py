@@ -17,7 +17,7 @@ STREAMS = {"/leader/watch"}
 """A GET of these never ends, so only their HEAD is fuzzed."""
 
 
-LOSING = {("POST", "/resign")}
+LOSING = {("POST", "/resign"), ("POST", "/transfer")}
 """Operations that are meant to lose something."""
 
 

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from tests.support.controlplane import ControlPlane
+from tests.support.policy import apply_policy
 
 NAMESPACE = "default"
 PATIENCE_SECONDS = 60.0
@@ -32,7 +33,6 @@ _SLICES = kmock.resource("discovery.k8s.io", "v1", "endpointslices")
 _ROLE = "leader-sidecar:candidate"
 _ROUTE_ROLE = "leader-sidecar:route"
 _ROUTE = Path(__file__).parents[2] / "deploy" / "components" / "route" / "route.yaml"
-_MANIFEST = Path(__file__).parent / "candidate.yaml"
 
 
 class Api(Protocol):
@@ -295,7 +295,7 @@ class RealApi:
         self.namespace = namespace
 
     async def __aenter__(self) -> Self:
-        install_policy(self.plane)
+        apply_policy(self.plane, labels=["role=primary/replica"])
         self.plane.create_namespace(self.namespace)
         await self.give_rights()
         return self
@@ -409,17 +409,6 @@ async def api_named(name: str, request: pytest.FixtureRequest) -> AsyncIterator[
             yield real
 
 
-def install_policy(plane: ControlPlane) -> None:
-    """The candidates' ClusterRole and the ValidatingAdmissionPolicy, once for a control plane; in force on return."""
-    for manifest in yaml.safe_load_all(_MANIFEST.read_text()):
-        plural = f"{manifest['kind'].lower()}s".replace("policys", "policies")
-        answer = plane.request("POST", f"/apis/{manifest['apiVersion']}/{plural}", manifest)
-        assert answer.status in (201, 409), answer
-    if plane.request("GET", "/api/v1/namespaces/policy-probe").status == 404:
-        plane.create_namespace("policy-probe")
-        _wait_until_in_force(plane)
-
-
 def install_route(plane: ControlPlane) -> None:
     """What the chart has for routes, once for a control plane."""
     for manifest in yaml.safe_load_all(_ROUTE.read_text()):
@@ -440,35 +429,6 @@ def write_kubeconfig(file: Path, server: str, token: str) -> Path:
     }
     file.write_text(json.dumps(content))
     return file
-
-
-def _wait_until_in_force(plane: ControlPlane) -> None:
-    """Until a request that the policy must deny is denied: a label by a token that is bound to no pod."""
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
-    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "policy-probe"}
-    bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/policy-probe/rolebindings"
-    plane.must("POST", bindings, {"metadata": {"name": "c"}, "roleRef": role, "subjects": [subject]})
-    plane.create_pod("policy-probe", "p")
-    token = plane.unbound_token("policy-probe", "default")
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        answer = plane.request(
-            "PATCH",
-            "/api/v1/namespaces/policy-probe/pods/p",
-            {"metadata": {"labels": {"leader-sidecar/e": "follower"}}},
-            content_type="application/merge-patch+json",
-            token=token,
-        )
-        if answer.status == 403 and "bound to its pod" in str(answer.body):
-            return
-        plane.request(
-            "PATCH",
-            "/api/v1/namespaces/policy-probe/pods/p",
-            {"metadata": {"labels": {"leader-sidecar/e": None}}},
-            content_type="application/merge-patch+json",
-        )
-        time.sleep(0.05)
-    raise AssertionError("the admission policy is not in force")
 
 
 def _status(code: int, message: str, causes: list[dict[str, str]] | None = None) -> dict[str, Any]:

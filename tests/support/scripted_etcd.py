@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from sidecar.etcd.protocol import rpc
+from sidecar.etcd.protocol import kv, rpc
 
 Metadata = dict[str, str]
 
@@ -81,8 +81,8 @@ class ScriptedEtcd:
     async def _watch(self, requests: AsyncIterator[Any], _: Any) -> AsyncIterator[Any]:
         async for _request in requests:
             yield rpc.WatchResponse(header=self.header(), created=True)
-            pair = rpc.kv__pb2.KeyValue(mod_revision=self.revision)
-            yield rpc.WatchResponse(header=self.header(), events=[rpc.kv__pb2.Event(kv=pair)])
+            pair = kv.KeyValue(mod_revision=self.revision)
+            yield rpc.WatchResponse(header=self.header(), events=[kv.Event(kv=pair)])
 
     def _add(self, service: str, method: str, kind: Any, usual: Callable[[Any], Any]) -> None:
         async def answer(request: Any, context: Any) -> Any:

@@ -63,13 +63,23 @@ class SidecarProcess(Child):
         return f"http://127.0.0.1:{self.port}"
 
     def ask(
-        self, path: str, *, method: str = "GET", timeout_seconds: float = 5, probe_listener: bool = False
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        body: dict[str, str] | None = None,
+        timeout_seconds: float = 5,
+        probe_listener: bool = False,
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON body, the text of another body under ``text``. Raises ``Unreachable``."""
+        """Status and JSON body, the text of another body under ``text``. ``body`` is sent as JSON.
+
+        Raises ``Unreachable``.
+        """
         port = self.probe_port if probe_listener else self.port
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
         try:
-            connection.request(method, path)
+            headers = {} if body is None else {"Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             raw = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -91,6 +101,9 @@ class SidecarProcess(Child):
 
     def resign(self, *, drain: bool = False) -> tuple[int, dict[str, Any]]:
         return self.ask("/resign?drain" if drain else "/resign", method="POST", timeout_seconds=30)
+
+    def transfer(self, to: str) -> tuple[int, dict[str, Any]]:
+        return self.ask("/transfer", method="POST", body={"to": to}, timeout_seconds=30)
 
     def wait_until_leading(self, timeout_seconds: float = _PATIENCE_SECONDS) -> dict[str, Any]:
         """The body of its 200. Raises ``AssertionError`` with its log when the time is up or the process has ended."""

@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[LockStore, LockKey], Awaitable[object]]] = {
     "confirm": lambda store, mine: store.confirm(mine.name),
     "release": lambda store, mine: store.release(mine.name, mine.create_revision),
     "candidates": lambda store, mine: store.candidates(lock_of(mine)),
+    "shift": lambda store, mine: store.shift([], [mine]),
 }
 """What a candidate with this key may ask."""
 

@@ -18,7 +18,8 @@ class Module:
 
     ``package`` is what to build: ``tool`` for the module's tool lines, ``.`` for sources of our own. ``stamped`` names
     the required module whose version the program is to report, in Kubernetes' way; None where it knows by itself.
-    ``tags`` are Go's build tags. ``asked_for`` modules are built only when named: a node takes ten minutes more.
+    ``tags`` are Go's build tags. ``asked_for`` modules are built only when named: a node takes ten minutes more, the
+    older Helm two.
     """
 
     folder: str
@@ -40,6 +41,7 @@ MODULES = {
         Module("etcd-3.6", "tool", _ETCD_PROGRAMS),
         Module("etcd-3.7", "tool", _ETCD_PROGRAMS),
         Module("helm", "tool", {"helm": "helm"}),
+        Module("helm-3", "tool", {"helm": "helm"}, asked_for=True),
         Module("helm-unittest", "tool", {"helm-unittest": "helm-unittest"}),
         Module("kubernetes", "tool", {name: name for name in _KUBERNETES_PROGRAMS}, stamped="k8s.io/kubernetes"),
         Module("kwok", "tool", {"kwok": "kwok"}),

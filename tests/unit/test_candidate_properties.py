@@ -29,19 +29,26 @@ from sidecar.election.events import (
     RenewNow,
     SessionLost,
     SessionOpened,
+    Shift,
+    Shifted,
     StepDown,
+    Survey,
+    Surveyed,
     Tick,
+    TransferRequested,
     Unanswered,
     WatchBroke,
 )
 from sidecar.election.lease import Renewal
-from sidecar.election.queue import Header, LockKey, QueueView, key_name
+from sidecar.election.queue import Header, LockKey, QueueView, key_name, lease_hex
 from sidecar.election.transitions import TABLE, IllegalTransition, step
 from sidecar.election.verdict import Reason
 
 LOCK = "N"
 TTL = 10.0
 OTHER = LockKey(key_name(LOCK, 0xABC), 1, 1, 0xABC, "other")
+BETWEEN = LockKey(key_name(LOCK, 0xABD), 10**6, 10**6, 0xABD, "between")
+HEIR = LockKey(key_name(LOCK, 0xABE), 10**6 + 1, 10**6 + 1, 0xABE, "heir")
 
 some_seconds = st.floats(0.0, 12.0)
 some_terms = st.integers(1, 2)
@@ -214,6 +221,25 @@ class AnyCandidate(RuleBasedStateMachine):
         self.answering()
         self.feed(Released())
 
+    @precondition(lambda self: self.out is not None and isinstance(self.out.question, Survey))
+    @rule(waits=st.booleans(), sidecars=st.booleans())
+    def survey_is_answered(self, *, waits: bool, sidecars: bool) -> None:
+        _, lease_id = self.answering()
+        mine = self.a_key(lease_id, "mine")
+        assert mine is not None
+        queue = (mine, BETWEEN, HEIR) if waits else (mine, BETWEEN)
+        known = [lease_hex(LOCK, key.name) or "" for key in queue]
+        self.feed(Surveyed(queue, frozenset(known if sidecars else known[-1:])))
+
+    @precondition(lambda self: self.out is not None and isinstance(self.out.question, Shift))
+    @rule(done=st.booleans())
+    def shift_is_answered(self, *, done: bool) -> None:
+        assert self.out is not None
+        assert isinstance(self.out.question, Shift)
+        assert HEIR in self.out.question.kept
+        self.answering()
+        self.feed(Shifted(done))
+
     @precondition(lambda self: self.out is not None)
     @rule(chance=dice)
     def answer_is_lost(self, chance: float) -> None:
@@ -259,12 +285,16 @@ class AnyCandidate(RuleBasedStateMachine):
     def workload_finishes(self) -> None:
         self.feed(Finished())
 
-    @rule(what=st.sampled_from(["session lost", *AFTER_A_STEP_DOWN]))
+    @rule(what=st.sampled_from(["session lost", "transfer", *AFTER_A_STEP_DOWN]))
     def lead_is_over(self, what: str) -> None:
         """One rule for all that ends a lead, so that there is one to end more often than not."""
         match what:
             case "session lost":
                 self.session_is_lost()
+            case "transfer":
+                assume(self.candidate.phase is Phase.LEADING)
+                self.book.forget()
+                self.feed(TransferRequested(HEIR))
             case _:
                 then = AFTER_A_STEP_DOWN[what]
                 assume(self.candidate.phase in (Phase.LEADING, Phase.WAITING) or then is not Phase.CLAIMING)
@@ -294,6 +324,10 @@ class AnyCandidate(RuleBasedStateMachine):
                 self.confirm_is_answered("mine", term)
             case Release():
                 self.release_is_answered()
+            case Survey():
+                self.survey_is_answered(waits=first, sidecars=True)
+            case Shift():
+                self.shift_is_answered(done=first)
 
     # What always holds ------------------------------------------------------------------------------------------------
 
@@ -317,7 +351,7 @@ class AnyCandidate(RuleBasedStateMachine):
 
     @invariant()
     def what_there_is_to_ask_is_asked_or_will_be(self) -> None:
-        asks_again = {Phase.CLAIMING, Phase.WAITING, Phase.RELEASING}
+        asks_again = {Phase.CLAIMING, Phase.WAITING, Phase.PASSING_ON, Phase.RELEASING}
         if self.candidate.phase in asks_again and self.candidate.asked is None:
             assert self.candidate.due(self.now) < NEVER
 

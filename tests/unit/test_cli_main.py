@@ -33,7 +33,7 @@ def test_the_version_is_the_packages(run: Callable[..., Outcome]) -> None:
     assert (code, __version__ in out) == (ExitCode.OK, True)
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "resign"])
+@pytest.mark.parametrize("command", ["run", "demo", "resign", "transfer", "status", "exec", "wait"])
 def test_each_command_has_help(run: Callable[..., Outcome], command: str) -> None:
     code, out, err = run(command, "--help")
     assert (code, err) == (ExitCode.OK, "")
@@ -69,11 +69,13 @@ def test_a_password_is_no_flag(run: Callable[..., Outcome]) -> None:
     assert "--etcd-password " not in run("run", "--help")[1]
 
 
-def test_help_loads_nothing_that_only_a_running_sidecar_needs() -> None:
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_help_loads_nothing_that_only_a_running_sidecar_needs(command: str) -> None:
     heavy = {"grpc", "fastapi", "uvicorn", "kubernetes", "prometheus_client", "asyncio", "rich", "pythonjsonlogger"}
+    heavy |= {"ctypes", "http.client"}  # of exec and wait
     program = (
         "import sys\nfrom sidecar.cli import main\n"
-        "try:\n    main(['run', '--help'])\n"
+        f"try:\n    main([{command!r}, '--help'])\n"
         f"finally:\n    sys.stderr.write(','.join(sorted({heavy!r} & sys.modules.keys())))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -24,8 +24,11 @@ from sidecar.election.events import (
     RenewNow,
     SessionLost,
     SessionOpened,
+    Shifted,
     StepDown,
+    Surveyed,
     Tick,
+    TransferRequested,
     Unanswered,
     WatchBroke,
 )
@@ -230,6 +233,7 @@ def test_the_new_leaders_name_is_read_once_later_by_those_who_do_not_stand_next(
 
 def test_a_leader_that_went_while_the_claim_was_out_is_watched_anew_from_the_claims_answer() -> None:
     driven = waiting().feed(KeyChanged(MINE, 30, None), 2.0)
+    driven.feed(Tick(), driven.candidate.due(2.0))
     assert driven.effects == (Claim(with_queue=True),)
     driven.feed(KeyChanged(OTHER, 41, None), 2.1)
     assert OTHER not in driven.candidate.watches()
@@ -331,7 +335,8 @@ def test_an_event_that_cannot_happen_raises_and_changes_nothing() -> None:
 
 
 def test_every_phase_has_a_row_for_whatever_etcd_or_the_clock_may_bring() -> None:
-    outside = (Renewed, SessionLost, Claimed, Looked, Confirmed, Released, Unanswered, KeyChanged, WatchBroke)
+    answers = (Claimed, Looked, Confirmed, Released, Surveyed, Shifted, Unanswered)
+    outside = (Renewed, SessionLost, *answers, KeyChanged, WatchBroke)
     for phase in Phase:
-        for event in (*outside, ClockJumped, StepDown, Finished, Tick):
+        for event in (*outside, ClockJumped, StepDown, TransferRequested, Finished, Tick):
             assert (phase, event) in TABLE

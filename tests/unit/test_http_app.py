@@ -107,7 +107,8 @@ async def test_the_pods_listener_promises_nothing(pod: httpx.AsyncClient, electi
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/leader/watch", "/candidates", "/history", "/resign", "/openapi.json", "/docs", "/redoc"]
+    "path",
+    ["/", "/leader/watch", "/candidates", "/history", "/resign", "/transfer", "/openapi.json", "/docs", "/redoc"],
 )
 async def test_the_pods_listener_has_nothing_else(pod: httpx.AsyncClient, path: str) -> None:
     assert_problem(await pod.get(path), 404)
@@ -131,6 +132,8 @@ async def test_the_pods_listener_is_read_only(pod: httpx.AsyncClient, path: str,
         ("POST", "/leader", 405),
         ("DELETE", "/openapi.json", 405),
         ("GET", "/resign", 405),
+        ("GET", "/transfer", 405),
+        ("POST", "/transfer", 422),
         ("GET", "/leader?wait=", 422),
         ("GET", "/leader?wait=-1", 422),
         ("GET", "/leader?wait=60.1", 422),
@@ -245,7 +248,7 @@ async def test_history_tells_each_transition(workload: httpx.AsyncClient) -> Non
     }
 
 
-@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html"])
 async def test_the_root_names_the_leader(workload: httpx.AsyncClient, accept: str) -> None:
     assert (await workload.get("/", headers={"Accept": accept})).json() == {"name": "web-0"}
 
@@ -304,6 +307,46 @@ async def test_resign_takes_no_body_but_an_empty_object(
     assert election.resigned == ([False] if status == 204 else [])
 
 
+@pytest.mark.parametrize("to", ["web-1", "b2"])
+async def test_transfer_hands_the_lead_over(workload: httpx.AsyncClient, election: FakeElection, to: str) -> None:
+    answer = await workload.post("/transfer", json={"to": to})
+    assert (answer.status_code, answer.content, election.transferred) == (204, b"", [to])
+
+
+async def test_a_follower_has_nothing_to_hand_over(workload: httpx.AsyncClient, election: FakeElection) -> None:
+    election.shown = FOLLOWING
+    assert_problem(await workload.post("/transfer", json={"to": "web-1"}), 409)
+
+
+async def test_an_unknown_candidate_is_named_in_the_404(workload: httpx.AsyncClient) -> None:
+    answer = await workload.post("/transfer", content=rb'{"to": "web-\ud800"}', headers=JSON)
+    assert_problem(answer, 404)
+    assert "web-" in answer.json()["detail"]
+
+
+async def test_why_a_lead_cannot_be_handed_over_is_said_with_409(workload: httpx.AsyncClient) -> None:
+    answer = await workload.post("/transfer", json={"to": "web-0"})
+    assert_problem(answer, 409)
+    assert answer.json()["detail"] == "web-0 leads already"
+
+
+async def test_a_transfer_that_etcd_does_not_answer_is_a_503(
+    workload: httpx.AsyncClient, election: FakeElection
+) -> None:
+    election.etcd_error = EtcdUnavailable("no quorum")
+    assert_problem(await workload.post("/transfer", json={"to": "web-1"}), 503)
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, [], "web-1", {"to": ""}, {"to": 1}, {"to": None}, {"to": "web-1", "now": 1}]
+)
+async def test_a_transfer_names_its_heir_and_nothing_else(
+    workload: httpx.AsyncClient, election: FakeElection, body: Any
+) -> None:
+    assert_problem(await workload.post("/transfer", json=body), 422)
+    assert election.transferred == []
+
+
 async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(
     workload: httpx.AsyncClient, election: FakeElection
 ) -> None:
@@ -318,7 +361,7 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(
 async def test_openapi_describes_the_503s_and_offers_head_for_each_get(workload: httpx.AsyncClient) -> None:
     paths = (await workload.get("/openapi.json")).json()["paths"]
     assert set(paths) == {"/", "/leader", "/leader/watch", "/healthz", "/readyz", "/candidates", "/history", "/metrics",
-                          "/resign"}  # fmt: skip
+                          "/resign", "/transfer"}  # fmt: skip
     for path in ("/leader", "/healthz", "/readyz", "/candidates"):
         assert "503" in paths[path]["get"]["responses"]
     for path, operations in paths.items():
@@ -327,3 +370,5 @@ async def test_openapi_describes_the_503s_and_offers_head_for_each_get(workload:
             assert {"403", "421"} <= set(operation["responses"])
     resign = paths["/resign"]["post"]["responses"]
     assert {"204", "400", "408", "409", "413", "415", "422"} <= set(resign)
+    transfer = paths["/transfer"]["post"]["responses"]
+    assert {"204", "400", "404", "408", "409", "413", "415", "422", "503"} <= set(transfer)

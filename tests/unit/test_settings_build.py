@@ -96,6 +96,7 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         "KUBECONFIG": str(tmp_path / "config"),
         "LABEL_SETTLE": "0",
         "NATIVE": "true",
+        "FOLLOW_ROLLOUT": "true",
         "LABEL_PREFIX": "elections.example.com",
         "DRAIN_TIMEOUT": "5",
         "LOG_FORMAT": "console",
@@ -135,7 +136,15 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         drain_timeout_seconds=5.0,
         log_format="console",
         log_level="debug",
+        follow_rollout=True,
     )
+
+
+def test_following_a_rollout_without_labels_still_needs_to_know_the_own_pod(outside: Surroundings) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        build(REQUIRED | {"follow_rollout": True}, outside)
+    assert [error.setting for error in refused.value.errors] == ["POD_NAME", "POD_UID"]
+    assert "--follow-rollout" in str(refused.value)
 
 
 def test_a_flag_wins_over_the_environment_and_an_empty_variable_is_none(outside: Surroundings) -> None:

@@ -46,6 +46,9 @@ The same container is made by templates/injection.yaml, by `leader-sidecar injec
     {{- end }}
     - {name: LEADER_SIDECAR_LABEL_PREFIX, value: {{ $sidecar.labelPrefix | quote }}}
     - {name: LEADER_SIDECAR_LOG_LEVEL, value: {{ $sidecar.logLevel | quote }}}
+    {{- if $sidecar.followRollout }}
+    - {name: LEADER_SIDECAR_FOLLOW_ROLLOUT, value: "true"}
+    {{- end }}
     {{- if $sidecar.etcd.tlsSecret }}
     - {name: LEADER_SIDECAR_ETCD_CACERT, value: /etc/leader-sidecar/etcd/ca.crt}
     {{- if $sidecar.etcd.clientCertificate }}

@@ -20,6 +20,7 @@ def configuration(place: Place, tokens: Mapping[str, str], proxy: Mapping[str, A
         "cni/10-pods.conflist": json.dumps(_POD_NETWORK_CONFIGURATION),
         "Corefile": f".:53 {{\n  bind {NODE_ADDRESS}\n  kubernetes cluster.local {{\n"
         f"    kubeconfig {place.admin_kubeconfig}\n    ttl 1\n  }}\n}}\n",
+        "audit.yaml": json.dumps(_AUDIT),
         "kubelet.yaml": json.dumps(_kubelet(place)),
         "kube-proxy.yaml": json.dumps(_proxy(place) | dict(proxy)),
     }
@@ -71,6 +72,18 @@ _POD_NETWORK_CONFIGURATION = {
                 "routes": [{"dst": "0.0.0.0/0"}],
             },
         }
+    ],
+}
+
+
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},  # the controllers'
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
     ],
 }
 

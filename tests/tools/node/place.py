@@ -44,6 +44,11 @@ class Place:
         return self.folder / "pki" / "apiserver.crt"
 
     @property
+    def audit_log(self) -> Path:
+        """What service accounts of pods have asked of the API server: a line of JSON each."""
+        return self.log / "audit"
+
+    @property
     def cgroups(self) -> list[Path]:
         """One per hierarchy of cgroup v1."""
         return [hierarchy / self.name for hierarchy in sorted(CGROUPS.iterdir())]

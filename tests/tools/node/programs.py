@@ -26,6 +26,8 @@ def commands(place: Place) -> list[Command]:
             f"--service-account-key-file={folder}/accounts.key",
             f"--service-account-signing-key-file={folder}/accounts.key",
             "--kubelet-preferred-address-types=InternalIP",
+            f"--audit-policy-file={folder}/audit.yaml",
+            f"--audit-log-path={place.audit_log}",
         ),
         (
             "kube-controller-manager",

@@ -1,0 +1,1 @@
+"""``leader-sidecar status``: asks the sidecar of this pod, and shows it to people or to programs."""
