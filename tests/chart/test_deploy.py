@@ -129,7 +129,7 @@ def test_examples_name_one_election_in_label_and_services() -> None:
             key.removeprefix("leader-sidecar/")
             for each in objects
             if each["kind"] == "Service"
-            for key in each["spec"]["selector"]
+            for key in each["spec"].get("selector", {})
             if key.startswith("leader-sidecar/")
         }
         assert keys <= asked, path

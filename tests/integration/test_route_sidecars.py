@@ -112,7 +112,8 @@ async def test_a_killed_leaders_place_goes_to_its_successor(pods: Pods) -> None:
     assert await pods.leads_to("b") > before
 
 
-async def test_a_lead_given_up_moves_the_route_by_one_write(pods: Pods) -> None:
+@pytest.mark.parametrize("way", ["resign", "transfer"])
+async def test_a_lead_given_up_moves_the_route_by_one_write(pods: Pods, way: str) -> None:
     a, b = await two(pods)
     versions: list[str] = []
 
@@ -124,7 +125,10 @@ async def test_a_lead_given_up_moves_the_route_by_one_write(pods: Pods) -> None:
             await asyncio.sleep(0.002)
 
     looking = asyncio.create_task(look())
-    await asyncio.to_thread(a.resign, drain=True)
+    if way == "resign":
+        await asyncio.to_thread(a.resign, drain=True)
+    else:
+        await asyncio.to_thread(a.transfer, "b")
     await pods.leads_to("b")
     await ready(b)
     await ready(a)

@@ -47,6 +47,8 @@ def test_a_slice_never_names_a_pod_with_a_token_below_an_accepted_one_and_it_bec
     [
         pytest.param(3, Budget(3), id="three leaders"),
         pytest.param(3, Budget(3, overlaps=1), id="three leaders of whom one believes too long"),
+        pytest.param(3, Budget(2, lost=1, overlaps=1), id="three leaders, a lost write, a belief too long"),
+        pytest.param(3, Budget(2, deaths=1), id="three leaders and a death"),
         pytest.param(2, Budget(2, lost=2), id="two lost writes"),
         pytest.param(2, Budget(2, lost=1, repeats=1), id="a late write arrives twice"),
         pytest.param(2, Budget(2, lost=1, deaths=1), id="a lost write, and a sidecar dies or starts again"),

@@ -374,3 +374,19 @@ async def test_a_pod_that_is_gone_ends_it(gone: str) -> None:
         await asyncio.sleep(20)
         assert bench.task is not None
         assert bench.task.done()
+
+
+async def test_a_lost_lead_does_not_wait_for_a_read_that_hangs() -> None:
+    bench = Bench()
+    async with bench.running() as router:
+        bench.verdict.set(2)
+        await asyncio.sleep(5)
+        bench.slices.hanging = {"find", "service"}
+        await asyncio.sleep(75)
+        bench.verdict.set(None)
+        await asyncio.sleep(0.001)
+        assert bench.slices.named() == ("", 2)
+        bench.slices.release.set()
+        await asyncio.sleep(1)
+        assert router.in_sync()
+        assert bench.slices.named() == ("", 2)
