@@ -25,8 +25,8 @@ class Candidate:
     key under my name: while I lead, the fencing token. ``valid_until`` and ``confirmed_at`` (when its request was
     sent) are of the last confirmed renewal. ``own_from``, ``ahead_from`` and ``first_from`` are the revisions from
     which those keys are watched, None while a read has to come first. ``ask_at`` is when the next question is due.
-    ``heir`` is the candidate to pass the lead on to, ``shifts`` what is left to ask for that, and ``passed_to`` whom
-    the last lead was passed on to.
+    ``heir`` is the candidate to pass the lead on to, ``shifts`` what is left to ask for that, ``planned_at`` when that
+    was found, and ``passed_to`` whom the last lead was passed on to.
     """
 
     lock: str
@@ -53,6 +53,7 @@ class Candidate:
     ahead_gone_at: float | None = None
     heir: LockKey | None = None
     shifts: tuple[Shift, ...] = ()
+    planned_at: float = -NEVER
     passed_to: LockKey | None = None
 
     def leads(self, now: float) -> bool:

@@ -179,9 +179,13 @@ class StepDown:
 
 @dataclass(frozen=True, slots=True)
 class TransferRequested:
-    """Give the lead up to ``heir``, a candidate that waits; without a lead to give up it means nothing."""
+    """Give the lead up to ``heir``, a candidate that waits; without a lead to give up it means nothing.
+
+    ``shifts`` are what there is to ask for by a read made just now; without them the queue is read after the drain.
+    """
 
     heir: LockKey
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

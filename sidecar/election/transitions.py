@@ -53,6 +53,8 @@ REREAD_SECONDS = 60.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.05, 1.0
 REJOIN_AFTER_SECONDS = 0.05
 """Whoever released its key stands in line again a little later: reads wait for writes, and the next leader reads."""
+PLAN_KEEPS_SECONDS = 0.25
+"""After a longer drain the queue is read again before the lead is passed on: who stood in it may have left."""
 NAME_SPREAD_SECONDS, NAME_SPREAD_AT_MOST_SECONDS = 0.01, 10.0
 """When a leader goes the others read the new name within this time for each candidate, not all at once."""
 
@@ -431,9 +433,9 @@ def _step_down(candidate: Candidate, event: StepDown, now: float, _dice: float) 
             return replace(candidate, phase=event.then)
 
 
-def _transfer(candidate: Candidate, event: TransferRequested, _now: float, _dice: float) -> Candidate:
-    candidate = _draining(candidate, Reason.TRANSFERRED)
-    return replace(candidate, then=Phase.CLAIMING, heir=event.heir, passed_to=None)
+def _transfer(candidate: Candidate, event: TransferRequested, now: float, _dice: float) -> Candidate:
+    candidate = replace(candidate, heir=event.heir, shifts=event.shifts, planned_at=now, passed_to=None)
+    return replace(_draining(candidate, Reason.TRANSFERRED), then=Phase.CLAIMING)
 
 
 def _draining(candidate: Candidate, reason: Reason) -> Candidate:
@@ -441,7 +443,9 @@ def _draining(candidate: Candidate, reason: Reason) -> Candidate:
 
 
 def _finish(candidate: Candidate, _event: Finished, now: float, _dice: float) -> Candidate:
-    return replace(candidate, phase=Phase.PASSING_ON if candidate.heir else Phase.RELEASING, ask_at=now)
+    plan = candidate.shifts if now - candidate.planned_at <= PLAN_KEEPS_SECONDS else ()
+    phase = Phase.PASSING_ON if candidate.heir else Phase.RELEASING
+    return replace(candidate, phase=phase, shifts=plan, ask_at=now)
 
 
 def _stay(candidate: Candidate, _event: Event, _now: float, _dice: float) -> Candidate:

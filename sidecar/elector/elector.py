@@ -35,7 +35,7 @@ from sidecar.elector import questions
 from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
-from sidecar.elector.heirs import choose_heir, read_muster
+from sidecar.elector.heirs import plan_transfer, read_muster
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
 from sidecar.elector.promises import Promises
@@ -227,10 +227,10 @@ class Elector:
 
         A lead goes to the candidate called ``to``, if that can be; else to whoever stands next.
         """
-        if to is not None and self._candidate.name is not None:
+        if to is not None:
             try:
-                self._feed(TransferRequested(choose_heir(self.lock, await self.muster(), self._candidate.name, to)))
-            except (UnknownCandidate, CannotTransfer, EtcdError) as error:
+                self._feed(await self._plan_transfer(to))
+            except (NotLeading, UnknownCandidate, CannotTransfer, EtcdError) as error:
                 log.warning("the lead is not handed over to %s: %s", to, error)
         await self._leave(StepDown(Reason.TERMINATED, Phase.STOPPED), drain=drain)
 
@@ -241,15 +241,20 @@ class Elector:
         ``UnknownCandidate``, ``EtcdError``, and ``CannotTransfer``: either nothing was given up, or the queue changed
         during the drain, and the lead went to whoever stood next.
         """
-        name = self._candidate.name
+        wish = await self._plan_transfer(to)
+        await self._leave(wish, drain=True)
+        if self._candidate.passed_to != wish.heir:
+            raise CannotTransfer(f"the lead was given up, but not to {to}: the queue or the session changed meanwhile")
+
+    async def _plan_transfer(self, to: str) -> TransferRequested:
+        """Raises as ``transfer``; nothing has been given up then."""
+        name, revision = self._candidate.name, self._candidate.revision
         if name is None or not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
-        heir = choose_heir(self.lock, await self.muster(), name, to)
+        wish = plan_transfer(self.lock, await self.muster(), (name, revision), to)
         if not self.view().is_leader:
             raise NotLeading(f"{self.identity} does not lead {self.election}")
-        await self._leave(TransferRequested(heir), drain=True)
-        if self._candidate.passed_to != heir:
-            raise CannotTransfer(f"the lead was given up, but not to {to}: the queue or the session changed meanwhile")
+        return wish
 
     async def _leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> None:
         self._feed(wish)

@@ -19,7 +19,8 @@ from sidecar.election.events import (
     Unanswered,
     WatchBroke,
 )
-from sidecar.election.queue import key_name
+from sidecar.election.queue import LockKey, in_order, key_name
+from sidecar.election.transfer import shifts
 from sidecar.election.verdict import Reason
 from tests.model.queue_etcd import LEASES_EACH, Etcd
 from tests.model.queue_world import (
@@ -189,10 +190,22 @@ def _faults_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str,
     if seat.leads:
         resigns = feed(etcd, seat, StepDown(Reason.RESIGNED, Phase.CLAIMING))
         yield "resigns", "resign", _seated(world, place, resigns)
-        for heir in etcd.keys:
-            if heir.name != candidate.name:
-                transfers = feed(etcd, seat, TransferRequested(heir))
-                yield f"is to pass on to {heir.name}", "transfer", _seated(world, place, transfers)
+        yield from _transfers_of(world, place, seat)
+
+
+def _transfers_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str, World]]:
+    etcd = world.etcd
+    for heir in etcd.keys:
+        if heir.name != seat.candidate.name:
+            for how, plan in (("", ()), (" as planned", _plan(etcd, seat, heir))):
+                transfers = feed(etcd, seat, TransferRequested(heir, plan))
+                yield f"is to pass on to {heir.name}{how}", "transfer", _seated(world, place, transfers)
+
+
+def _plan(etcd: Etcd, seat: Seat, heir: LockKey) -> tuple[Shift, ...]:
+    queue, _ = in_order(LOCK, etcd.keys)
+    mine = (key_name(LOCK, seat.lease_id), seat.candidate.revision)
+    return shifts(LOCK, queue, {key.name.rpartition("/")[2] for key in queue}, mine, heir)
 
 
 def _out_of_turn(world: World, place: int) -> bool:

@@ -237,6 +237,7 @@ def _reduced(candidate: Candidate) -> Candidate:
         failures=0,
         ahead_gone_at=None,
         passed_to=None,
+        planned_at=-NEVER if candidate.heir is None else 0.0,
         renewal=candidate.renewal and _without_revision(candidate.renewal),
         asked=candidate.asked
         and replace(candidate.asked, renewal=candidate.asked.renewal and _without_revision(candidate.asked.renewal)),

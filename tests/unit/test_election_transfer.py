@@ -196,6 +196,25 @@ def test_the_keys_go_as_the_queue_is_after_the_drain_and_this_candidate_rejoins_
     assert driven.feed(Tick(), 1.1).effects == (Claim(with_queue=True),)
 
 
+def planned(seconds: float) -> Driven:
+    """The drain of a transfer that was planned took so long."""
+    driven = leading().feed(TransferRequested(key(3), shifts(LOCK, queue(3), sidecars(*queue(3)), ME, key(3))), 2.0)
+    return driven.feed(Finished(), 2.0 + seconds)
+
+
+def test_without_a_drain_to_speak_of_the_queue_is_not_read_a_second_time() -> None:
+    assert planned(0.2).effects == (Shift(kept=(key(3),), gone=(MINE, key(2))),)
+
+
+def test_after_a_drain_the_queue_is_read_again() -> None:
+    assert planned(0.3).effects == (Survey(),)
+
+
+def test_a_plan_that_has_come_to_nothing_is_an_ordinary_release() -> None:
+    driven = planned(0.0).feed(Shifted(done=False), 2.1)
+    assert driven.effects == (Release(MINE.create_revision),)
+
+
 def test_a_long_queue_goes_in_several_steps_my_key_in_the_last() -> None:
     driven = shifting(150)
     assert MINE in driven.effects[0].kept  # type: ignore[union-attr]
