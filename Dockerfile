@@ -13,13 +13,15 @@ COPY requirements/build.txt requirements/run.txt requirements/
 RUN python3 -m pip --python /opt/leader-sidecar/bin/python3 install --no-compile --require-hashes -r requirements/build.txt \
     && python3 -m pip --python /opt/leader-sidecar/bin/python3 install --no-compile --require-hashes \
         --no-build-isolation --use-pep517 -r requirements/run.txt
-# here and no sooner: it differs with every commit, and what is installed above need not be installed again for that
-ARG SOURCE_DATE_EPOCH=0
 COPY pyproject.toml README.md LICENSE ./
 COPY sidecar sidecar
 RUN python3 -m pip --python /opt/leader-sidecar/bin/python3 install --no-compile --no-deps --no-build-isolation . \
     && python3 -m pip --python /opt/leader-sidecar/bin/python3 uninstall --yes setuptools
 COPY scripts/image_prune.py scripts/
+# here and no sooner: it differs with every commit, and what is installed above need not be installed again for that. As a
+# variable, too: buildah's cache does not look at the value of an argument
+ARG SOURCE_DATE_EPOCH=0
+ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 RUN /opt/leader-sidecar/bin/python3 -B scripts/image_prune.py /opt/leader-sidecar
 
 FROM ${PYTHON_IMAGE}

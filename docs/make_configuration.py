@@ -39,7 +39,7 @@ TAIL = """
 | 0 | told to stop, and stopped |
 | 64 | wrong usage: an unknown flag, no election, no etcd endpoint |
 | 66 | a file that cannot be read |
-| 69 | nothing there to talk to: `resign` without a sidecar, `demo` without an etcd |
+| 69 | nothing there to talk to: `resign` or `status` without a sidecar, `demo` without an etcd |
 | 71 | a port that cannot be had |
 | 70 | `exec`: its guard was killed |
 | 75 | `resign` on a pod that does not lead; `wait` whose time is up |

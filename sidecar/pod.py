@@ -7,22 +7,23 @@ import asyncio
 import logging
 import os
 from random import Random
+from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
 from sidecar.election.label import Rules
 from sidecar.election.label_scheme import ExtraLabel, Scheme
-from sidecar.election.verdict import Reason, State, Transition
+from sidecar.election.verdict import Reason, Transition
 from sidecar.elector.elector import Elector
 from sidecar.kube.access import from_kubeconfig, in_cluster
 from sidecar.kube.client import KubePods
 from sidecar.kube.ending import workload_has_ended
-from sidecar.kube.route import KubeSlices
 from sidecar.labeler.announcer import Announcer
 from sidecar.labeler.labeler import Labeler
 from sidecar.metrics import Metrics
-from sidecar.router.port import Parting
-from sidecar.router.router import Router
 from sidecar.settings import Settings
+
+if TYPE_CHECKING:
+    from sidecar.router.router import Router
 
 log = logging.getLogger(__name__)
 
@@ -63,15 +64,15 @@ class OwnPod:
             metrics=self._metrics,
         )
 
-    def _make_router(self, settings: Settings, service: str) -> Router:
-        return Router(
-            election=settings.election,
-            name=self._name,
-            uid=self._uid,
-            grace_seconds=settings.route_grace_seconds,
-            slices=KubeSlices(self._pods, settings.namespace, service),
-            verdict=_RouteVerdict(self._elector),
-            announcer=self._announcer,
+    def _make_router(self, settings: Settings, service: str) -> "Router":
+        from sidecar.own_route import make_router
+
+        return make_router(
+            settings,
+            service,
+            self._elector,
+            self._pods,
+            self._announcer,
             clock=self._clock,
             random=self._random,
             metrics=self._metrics,
@@ -85,7 +86,7 @@ class OwnPod:
             if self.router is not None:
                 tasks.create_task(self._keep(self.router), name="router")
 
-    async def _keep(self, keeper: Labeler | Router) -> None:
+    async def _keep(self, keeper: "Labeler | Router") -> None:
         await keeper.run()
         # it only returns when the pod is gone: one of the same name may be running elsewhere
         await self._elector.stand_out(Reason.POD_GONE)
@@ -139,27 +140,6 @@ class _Verdict:
 
     def pod_gone(self) -> None:
         """``OwnPod.run`` sees to it."""
-
-
-class _RouteVerdict(_Verdict):
-    """The elector, as the router sees it."""
-
-    def __init__(self, elector: Elector) -> None:
-        super().__init__(elector)
-        self._given_up = False
-        elector.listen(self._note)
-
-    def parting(self) -> Parting:
-        if not self._given_up:
-            return Parting.OUT
-        return Parting.LEAVING if self._elector.view().state is State.DRAINING else Parting.LEFT
-
-    def _note(self, transition: Transition) -> None:
-        """Giving the lead up begins with draining, whatever comes of it; a pod that is gone leaves nothing behind."""
-        if transition.to_state is State.DRAINING:
-            self._given_up = transition.from_state is State.LEADING and transition.reason is not Reason.POD_GONE
-        elif transition.from_state is not State.DRAINING:
-            self._given_up = self._given_up and transition.to_state not in (State.LEADING, State.UNCONFIRMED)
 
 
 def _scheme(settings: Settings) -> Scheme:

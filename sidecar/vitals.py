@@ -1,17 +1,26 @@
 """Is this sidecar well: what probes and alerts ask. An etcd outage is no illness: a restart does not mend it."""
 
+from typing import Protocol
+
 from sidecar.elector.elector import Elector
 from sidecar.labeler.labeler import Labeler
-from sidecar.router.router import Router
 
 OVERDUE_SECONDS = 5.0
 """Past a deadline of its own by this much, the elector has stopped looking at the clock."""
 
 
+class Route(Protocol):
+    """What the router knows. Its own module is imported where there is one."""
+
+    def may_name_me(self) -> bool: ...
+
+    def in_sync(self) -> bool: ...
+
+
 class Vitals:
     """``labeler`` is None without labels, ``router`` without a route."""
 
-    def __init__(self, elector: Elector, labeler: Labeler | None, router: Router | None, ttl_seconds: float) -> None:
+    def __init__(self, elector: Elector, labeler: Labeler | None, router: Route | None, ttl_seconds: float) -> None:
         self._elector, self._labeler, self._router, self._ttl_seconds = elector, labeler, router, ttl_seconds
         self._joined = False
 

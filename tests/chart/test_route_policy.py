@@ -91,6 +91,13 @@ class Candidates:
         bind(self.plane, self.namespace, to=ROUTE)
         made = {name: self.plane.create_pod(self.namespace, name) for name in ("own", "other")}
         self.uids = {name: pod["metadata"]["uid"] for name, pod in made.items()}
+        spec = {"ports": [{"port": 80}]}  # a slice whose Service is none goes, by the garbage collector's hand
+        made_service = self.plane.must(
+            "POST",
+            f"/api/v1/namespaces/{self.namespace}/services",
+            {"metadata": {"name": SERVICE}, "spec": spec},
+        )
+        self.service_uid = made_service["metadata"]["uid"]
         self.token = self.plane.pod_token(self.namespace, "default", "own", self.uids["own"])
 
     @property
@@ -99,7 +106,7 @@ class Candidates:
 
     def body(self, pod: str, token: int, service: str = SERVICE) -> dict[str, Any]:
         endpoints = (Endpoint("10.0.0.1", pod, self.uids[pod], "manual"),) if pod else ()
-        what = Slice(Family.IPV4, "", token, endpoints, (Port("web", "TCP", 80),), "uid-of-the-service")
+        what = Slice(Family.IPV4, "", token, endpoints, (Port("web", "TCP", 80),), self.service_uid)
         name = slice_name(service, Family.IPV4)
         return write_slice(what, name=name, namespace=self.namespace, service=service)
 

@@ -19,6 +19,7 @@ from tests.support.witness import Witness
 ELECTION = "e"
 KEY = f"leader-sidecar/{ELECTION}"
 _ROLE = "leader-sidecar:candidate"
+_ROUTE_ROLE = "leader-sidecar:route"
 _NUMBERS = itertools.count()
 _PATIENCE_SECONDS = 60.0
 
@@ -35,6 +36,7 @@ class Candidate:
         """A new pod of this name, and a sidecar for it that is not started yet."""
         plane, namespace = self._group.plane, self._group.namespace
         self.uid = str(plane.create_pod(namespace, self.name)["metadata"]["uid"])
+        self._group.give_address(self.name)
         token = plane.pod_token(namespace, "default", self.name, self.uid)
         self._write_kubeconfig(token)
         self.sidecar = self._sidecar()
@@ -89,9 +91,12 @@ class PodGroup:
         names: Sequence[str] = ("a", "b", "c"),
         ttl_seconds: int = 2,
         flags: Sequence[str] = (),
+        route: str | None = None,
     ) -> None:
+        """``route``: a Service that the sidecars route, beside the label."""
         self.plane, self.etcd, self.folder, self.ttl_seconds = plane, etcd, folder, ttl_seconds
-        self.flags = list(flags)
+        self.flags = [*flags, *([f"--route={route}"] if route else [])]
+        self.route = route
         self.namespace = f"routing-{next(_NUMBERS)}"
         self._names = names
         self.candidates: list[Candidate] = []
@@ -101,7 +106,11 @@ class PodGroup:
 
     def __enter__(self) -> Self:
         self.plane.create_namespace(self.namespace)
-        self._give_rights()
+        self._give_rights(_ROLE)
+        if self.route:
+            self._give_rights(_ROUTE_ROLE)
+            service = {"metadata": {"name": self.route}, "spec": {"ports": [{"port": 80}]}}
+            self.plane.must("POST", f"/api/v1/namespaces/{self.namespace}/services", service)
         with ExitStack() as starting:
             starting.enter_context(self.watch)
             for name in self._names:
@@ -163,6 +172,12 @@ class PodGroup:
             status = {"phase": "Running", "conditions": [ready], "podIP": address, "podIPs": [{"ip": address}]}
             self.plane.set_pod_status(self.namespace, candidate.name, status)
 
+    def give_address(self, name: str) -> None:
+        """As kubelet does, where the sidecars keep a route; the label needs none."""
+        if self.route:
+            address = f"10.98.0.{next(_NUMBERS) % 250 + 1}"
+            self.plane.set_pod_status(self.namespace, name, {"podIP": address, "podIPs": [{"ip": address}]})
+
     def create_service(self, name: str, role: str) -> None:
         """Leads to the pods whose label says ``role``."""
         spec = {"selector": {KEY: role}, "ports": [{"port": 80}]}
@@ -211,11 +226,11 @@ class PodGroup:
             if candidate.sidecar.alive:
                 candidate.sidecar.thaw()
 
-    def _give_rights(self) -> None:
+    def _give_rights(self, role_name: str) -> None:
         subject = {"kind": "ServiceAccount", "name": "default", "namespace": self.namespace}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role_name}
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}/rolebindings"
-        self.plane.must("POST", path, {"metadata": {"name": "candidates"}, "roleRef": role, "subjects": [subject]})
+        self.plane.must("POST", path, {"metadata": {"generateName": "b-"}, "roleRef": role, "subjects": [subject]})
 
 
 def _state(candidate: Candidate) -> str:

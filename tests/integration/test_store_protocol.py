@@ -32,6 +32,7 @@ METHODS = {
     "look": "Range",
     "confirm": "Range",
     "release": "Txn",
+    "shift": "Txn",
     "candidates": "Range",
     "watch": "Watch",
 }

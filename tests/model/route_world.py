@@ -112,8 +112,15 @@ class Laws:
     accounts: bool = True
 
 
-def first_world(sidecars: int, budget: Budget) -> World:
-    fresh = tuple(Sidecar(Known(f"uid-{name}"), None, False, None, True) for name in NAMES[:sidecars])
+def first_world(sidecars: int, budget: Budget, *, started: bool) -> World:
+    """No slice yet; ``started``: the sidecars have seen that, and read Service and pod."""
+    known = [Known(f"uid-{name}") for name in NAMES[:sidecars]]
+    if started:
+        none = tuple(Slice(family) for family in Family)
+        known = [
+            replace(each, slices=none, target=_target_of(index, 1), starting=False) for index, each in enumerate(known)
+        ]
+    fresh = tuple(Sidecar(each, None, False, None, True) for each in known)
     return World(Slice(_V4), fresh, frozenset(), -1, 0, 0, 1, 0, False, budget)
 
 

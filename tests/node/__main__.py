@@ -2,8 +2,8 @@
 
 With ``bench`` first: the measurements instead, see ``tests/node/bench.py``.
 
-``NODE_IMAGES`` names archives, separated by commas: the sidecar's image and its base (build/leader-sidecar.tar and
-build/base.tar by default, made by `make image` and scripts/image-base).
+``NODE_IMAGE_ARCHIVE`` names the archive of the sidecar's image (build/leader-sidecar.tar by default, which `make image`
+makes). With ``NODE_KEEP`` the node is left running.
 """
 
 import os
@@ -22,13 +22,13 @@ ROOT = Path(__file__).parents[2]
 
 def main() -> int:
     place = usual_place()
-    archives = os.environ.get("NODE_IMAGES", "build/base.tar,build/leader-sidecar.tar").split(",")
+    image = ROOT / os.environ.get("NODE_IMAGE_ARCHIVE", "build/leader-sidecar.tar")
     keep = "NODE_KEEP" in os.environ
     subprocess.run([sys.executable, "-m", "tests.tools.node", "up"], check=True, cwd=ROOT)
     try:
         etcd = place.folder / "etcd.tar"
         pack(ETCD_IMAGE, etcd_binary("3.6"), etcd, ["/etcd"])
-        for archive in (etcd, *(ROOT / name for name in archives)):
+        for archive in (etcd, image):
             cluster.load(place, archive)
         tests = ["pytest", "-p", "no:cacheprovider", "-rP", "tests/node", *sys.argv[1:]]
         bench = ["tests.node.bench", *sys.argv[2:]]

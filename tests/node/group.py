@@ -15,13 +15,13 @@ HERE = Path(__file__).parent
 CHART = HERE.parents[1] / "helm" / "leader-sidecar"
 RELEASE = "leader-sidecar"
 NAMESPACE, ELECTION = "shop", "worker"
-TTL_SECONDS = 5
+TTL_SECONDS = 8
 SIDECAR, WORKLOAD = "leader-sidecar", "worker"
 LEADER_SERVICE = "worker-leader"
 KEY = f"leader-sidecar/{ELECTION}"
 LOCK = f"/leader-sidecar/{NAMESPACE}/{ELECTION}"
 ETCD_URL = "http://etcd.storage.svc.cluster.local:2379"
-ETCD_IMAGE, PYTHON_IMAGE = "localhost/etcd:1", os.environ.get("NODE_PYTHON_IMAGE", "localhost/python:3.11-debian")
+ETCD_IMAGE = "localhost/etcd:1"
 IMAGE = os.environ.get("NODE_IMAGE", "localhost/leader-sidecar:0.1.0")
 
 
@@ -139,10 +139,12 @@ def delete(pod: str) -> None:
     kubectl("delete", "pod", pod, f"-n={NAMESPACE}", "--wait=false")
 
 
-def linger(seconds: float) -> None:
-    """From now on the workload serves that much longer once told to end; rolls the Deployment."""
+def linger(seconds: int) -> None:
+    """From now on the workload is told to end that much later, and serves on until then; rolls the Deployment."""
+    container = {"name": WORKLOAD, "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}}
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
     target = f"deployment/{WORKLOAD}"
-    kubectl("set", "env", target, f"-n={NAMESPACE}", f"LINGER_SECONDS={seconds:g}")
+    kubectl("patch", target, f"-n={NAMESPACE}", "--patch", json.dumps(patch))
     kubectl("rollout", "status", target, f"-n={NAMESPACE}", "--timeout=120s")
 
 
@@ -186,7 +188,7 @@ def _etcd() -> list[dict[str, Any]]:
 def _pod_spec() -> dict[str, Any]:
     container = {
         "name": WORKLOAD,
-        "image": PYTHON_IMAGE,
+        "image": IMAGE,  # it has the Python that the workload needs, and is on the node
         "imagePullPolicy": "Never",
         "command": ["python3", "-B", "/program/workload.py"],
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],

@@ -37,10 +37,21 @@ class Gap:
 
 def longest_gap(answers: Sequence[Answer]) -> Gap:
     """Raises ``ValueError`` when fewer than two answers were a leader's."""
-    led = sorted((answer for answer in answers if answer.status == 200), key=lambda answer: answer.done)
-    pairs = list(pairwise(led))
+    return _longest(answers, _pairs(answers))
+
+
+def handover(answers: Sequence[Answer]) -> Gap:
+    """The longest between two pods' answers: a stall of one pod is none. Raises ``ValueError`` when there is none."""
+    return _longest(answers, [pair for pair in _pairs(answers) if pair[0].pod != pair[1].pod])
+
+
+def _pairs(answers: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+    return list(pairwise(sorted((each for each in answers if each.status == 200), key=lambda each: each.done)))
+
+
+def _longest(answers: Sequence[Answer], pairs: Sequence[tuple[Answer, Answer]]) -> Gap:
     if not pairs:
-        raise ValueError("no leader answered twice")
+        raise ValueError("no leader answered after another answer")
     before, after = max(pairs, key=lambda pair: pair[1].done - pair[0].done)
     lost = sum(1 for answer in answers if answer.status != 200 and before.done < answer.sent < after.sent)
     return Gap(after.done - before.done, lost, before, after)

@@ -37,11 +37,13 @@ def taken_apart(gap: Gap, released: Sequence[float], pods: Sequence[Seen], servi
     old, new = gap.before.pod, gap.after.pod
     label = _last(
         [pod.at for pod in pods if pod.name == new and pod.role == "leader" and pod.token == gap.after.token][:1],
-        f"the label of {new}",
+        f"the label of {new} in {gap}",
     )
-    release = _last([at for at in released if at < label], "the release of the key")
+    release = _last([at for at in released if at < label], f"the release of the key in {gap}")
     # each comes by a watch of its own: the slice may be seen a little sooner than the label of which it is made
-    alone = _last([state.at for state in service if state.at > release and state.pods == (new,)][:1], f"{new} alone")
+    alone = _last(
+        [state.at for state in service if state.at > release and state.pods == (new,)][:1], f"{new} alone in {gap}"
+    )
     writes = _writes(pods)
     return Move(
         gap_ms=gap.seconds * 1000,

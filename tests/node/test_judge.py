@@ -3,7 +3,7 @@
 import pytest
 
 from tests.node.client import Answer
-from tests.node.judge import longest_gap, went_back
+from tests.node.judge import handover, longest_gap, went_back
 
 
 def test_a_lower_token_asked_for_after_a_higher_one_came_is_seen() -> None:
@@ -30,3 +30,8 @@ def test_the_gap_is_the_longest_time_between_two_answers_of_a_leader() -> None:
     gap = longest_gap(answers)
     assert gap.seconds == pytest.approx(0.6)
     assert (gap.lost, gap.before.pod, gap.after.pod) == (2, "a", "b")
+
+
+def test_a_stall_of_one_pod_is_no_handover() -> None:
+    answers = [Answer(0.0, 0.1, 200, "a", 5), Answer(1.0, 1.1, 200, "a", 5), Answer(1.2, 1.3, 200, "b", 6)]
+    assert handover(answers).seconds == pytest.approx(0.2)

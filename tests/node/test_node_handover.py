@@ -35,7 +35,7 @@ def wait_for_another(client: Client, than: str) -> None:
 
 def settle(client: Client) -> None:
     seen = len(client.led())
-    wait_until(lambda: len(client.led()) > seen + 100, 60, "a hundred more answers by a leader")
+    wait_until(lambda: len(client.led()) > seen + 50, 60, "fifty more answers by a leader")
 
 
 def test_a_deleted_leader_is_followed_long_before_its_lease_would_expire(

@@ -1,6 +1,6 @@
 """The test's workload, in a pod beside its sidecar: answers 200 only while the deadline that its sidecar stated holds.
 
-The standard library alone: ``python3 workload.py``. ``LINGER_SECONDS``: for how long it serves on when told to end.
+The standard library alone: ``python3 workload.py``. It ends as soon as it is told to.
 """
 
 import http.server
@@ -60,9 +60,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 128
 
 
-# blocked in every thread, so that the main one gets it and the others serve on
+# as a container's first process it would not end by SIGTERM unless it says so; blocked, so that sigwait gets it
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 threading.Thread(target=Server(("", 8080), Answer).serve_forever, daemon=True).start()
 signal.sigwait({signal.SIGTERM})
-time.sleep(float(os.environ.get("LINGER_SECONDS", "0")))
 os._exit(0)

@@ -68,6 +68,23 @@ def test_deployments(replicas: int, strategy: dict[str, Any], expected: list[str
 
 
 @pytest.mark.parametrize(
+    ("replicas", "strategy", "expected"),
+    [
+        (3, rolling(1, 1), STALLS),
+        (3, rolling(2, 0), NEVER_COMPLETE),
+        (3, rolling(2, 1), NEVER_COMPLETE),
+        (1, {}, []),
+    ],
+)
+def test_deployments_whose_leader_follows_the_rollout(
+    replicas: int, strategy: dict[str, Any], expected: list[str]
+) -> None:
+    manifest = workload("Deployment", {"replicas": replicas, **strategy})
+    manifest["spec"]["template"]["spec"]["initContainers"][0]["args"].append("--follow-rollout")
+    assert ids(manifest) == expected
+
+
+@pytest.mark.parametrize(
     ("replicas", "spec", "expected"),
     [
         (3, {}, STALLS),
@@ -162,3 +179,11 @@ def test_a_probe_of_the_sidecar_itself_on_the_leaders_verdict_counts_for_the_pod
     sidecar["ports"] = [{"name": "leader-health", "containerPort": 4041}]
     sidecar["readinessProbe"] = {"httpGet": {"path": "/leader", "port": "leader-health"}}
     assert ids(made) == STALLS
+
+
+def test_injected_sidecars_follow_the_rollout_as_the_chart_tells_them() -> None:
+    manifest = workload("Deployment", {"replicas": 3, **rolling(2, 0)})
+    template = manifest["spec"]["template"]
+    del template["spec"]["initContainers"]
+    template["metadata"]["labels"]["leader-sidecar/inject"] = "e"
+    assert ids(manifest) == NEVER_COMPLETE

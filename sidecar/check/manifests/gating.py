@@ -79,7 +79,7 @@ def _deployment(workload: Workload, gate: str) -> Iterator[Finding]:
             return
         if not unavailable and not surge:
             unavailable = 1  # Kubernetes' own rule: one of the two must move
-        if unavailable < replicas:
+        if unavailable < (replicas - 1 if workload.told.value("follow_rollout") else replicas):
             what = f"only the leader is ready ({gate}): a rolling update that lets {unavailable} of {replicas} be away"
             yield _stalls(workload, f"{what} keeps the old leader for ever", gate, "or use strategy Recreate")
             return

@@ -121,7 +121,8 @@ def _told_by_labels(pod: Object) -> Told:
 
     The endpoints come from the cluster's ConfigMap, and so may other settings.
     """
-    flags: dict[str, Given] = {"elections": (str(inside(pod, "metadata", "labels")[INJECT]),), "native": True}
+    election = str(inside(pod, "metadata", "labels")[INJECT])
+    flags: dict[str, Given] = {"elections": (election,), "native": True, "follow_rollout": True}
     notes = inside(pod, "metadata", "annotations")
     for field_name, declaration in DECLARATIONS.items():
         given = notes.get(f"{CONTAINER}/{declaration.name}")

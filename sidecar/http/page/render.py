@@ -93,8 +93,8 @@ def _facts(facts: Facts) -> Iterable[tuple[str, str]]:
     yield "Pod label", _label(facts.label_in_sync)
     yield "Health", _well(facts.ill, "ok")
     yield "Ready", _well(facts.unready, "yes")
-    label = "" if facts.label_in_sync is None else " and label"
-    yield "In sync", _well(facts.out_of_sync, f"yes: session, queue{label}")
+    synced = "session and queue" if facts.label_in_sync is None else "session, queue and label"
+    yield "In sync", _well(facts.out_of_sync, f"yes: {synced}")
 
 
 def _validity(seconds: float) -> str:
