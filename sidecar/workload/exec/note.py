@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.errors import ExitCode, SettingError
-from sidecar.workload.exec.course import Lead
+from sidecar.workload.exec.events import Lead
 
 VARIABLE = "LEADER_SIDECAR_DEADLINE_FILE"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made there
