@@ -31,7 +31,7 @@ def run_client(
     """Run the command whenever this pod leads; the exit code. Raises ``SettingError``."""
     asking, resigning = Sidecar(address), Sidecar(address)
     with deadline_file(deadline_path) as note:
-        guard = post_guard(command, suspends=suspends)
+        guard = post_guard(command, suspends=suspends, tidy=note.remove)
         inbox: queue.SimpleQueue[Event | GuardLost] = queue.SimpleQueue()
         codes: list[int] = []
         supervisor = Supervisor(

@@ -86,7 +86,7 @@ class Course:
     def due_ns(self) -> int | None:
         """When there is something to do even if nothing happens; None for not at all."""
         if self.command in (Command.RUNNING, Command.ENDING) and self.deadline is not None and self.pid is not None:
-            late_ns = self.deadline.kill_at_ns + deadlines.kill_ahead_ns(self.span_ns) // 2
+            late_ns = self.deadline.kill_at_ns + deadlines.kill_ahead_ns(self.span_ns) // 4
             return max(late_ns, self.not_before_ns)
         return (self.not_before_ns or None) if self.command is Command.NONE else None
 
