@@ -71,7 +71,7 @@ def _stand_for_election(
         mend = "leave it out: exec ends its command itself, before the lock goes"
         raise SettingError("--native", True, mend, exit_code=ExitCode.USAGE)
     with deadline_file(deadline_path) as note:
-        guard = post_guard(command, suspends=suspends)  # before what follows is imported
+        guard = post_guard(command, suspends=suspends, tidy=note.remove)  # before what follows is imported
 
         from sidecar import logs
         from sidecar.service import serve

@@ -53,6 +53,14 @@ def test_every_command_explains_itself(container: str, command: str) -> None:
     assert said.stdout.startswith(f"Usage: leader-sidecar {command}")
 
 
+def test_it_hands_out_the_one_file_of_exec_and_wait(container: str) -> None:
+    packed = "/tmp/leader-sidecar.pyz"  # noqa: S108 - of the container
+    made = run(container, "/opt/leader-sidecar/bin/python3", "-m", "sidecar.workload.exec.pack", packed)
+    assert made.returncode == 0, made.stderr
+    said = run(container, "python3", "-I", "-S", packed, "exec", "--help")
+    assert said.stdout.startswith("usage: leader-sidecar exec"), said.stderr
+
+
 def test_it_runs_as_nobody_and_starts_without_a_shell() -> None:
     asked = ["buildah", "inspect", "--type=image", IMAGE]
     inspected = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)

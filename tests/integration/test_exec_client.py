@@ -93,6 +93,29 @@ def test_a_deadline_file_is_where_it_was_wished_and_gone_at_the_end(sidecar: Fak
     assert not file.exists()
 
 
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="runs it as another user, by setpriv")
+def test_a_command_of_an_ordinary_user_cannot_become_one_that_may_not_be_killed(
+    sidecar: FakeSidecar, tmp_path: Path
+) -> None:
+    sidecar.lead(7)
+    inner = client(tmp_path, sidecar.address, ["grep", "NoNewPrivs", "/proc/self/status"]).command
+    with Child("nobody", ["setpriv", "--reuid=65534", "--clear-groups", *inner], tmp_path / "nobody.log") as process:
+        assert process.wait() == 0
+    assert "NoNewPrivs:\t1\n" in process.output()
+
+
+def test_a_killed_exec_leaves_no_file_behind(sidecar: FakeSidecar, tmp_path: Path) -> None:
+    sidecar.lead(7)
+    script = 'echo "file: $LEADER_SIDECAR_DEADLINE_FILE"; sleep 60'
+    with client(tmp_path, sidecar.address, shell(script)) as process:
+        wait_until("its name", lambda: "file: " in process.output())
+        (line,) = [line for line in process.output().splitlines() if line.startswith("file: ")]
+        folder = Path(line.removeprefix("file: ")).parent
+        assert folder.exists()
+        process.kill()
+        wait_until("gone", lambda: not folder.exists())
+
+
 # === Its end, and what that means
 
 

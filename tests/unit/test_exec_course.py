@@ -4,25 +4,9 @@ import signal
 
 import pytest
 
-from sidecar.workload.exec.course import (
-    FIRST_RESTART_NS,
-    LAST_RESTART_NS,
-    Action,
-    Command,
-    Course,
-    Event,
-    GiveUp,
-    Lead,
-    Leave,
-    Note,
-    Resigned,
-    Seen,
-    StandIn,
-    Tick,
-    Told,
-    step,
-)
+from sidecar.workload.exec.course import FIRST_RESTART_NS, LAST_RESTART_NS, Command, Course, step
 from sidecar.workload.exec.deadlines import GRACE_NS, NS, Deadline, deadline
+from sidecar.workload.exec.events import Action, Event, GiveUp, Lead, Leave, Note, Resigned, Seen, StandIn, Tick, Told
 from sidecar.workload.exec.messages import End, Ended, Kill, Move, Pause, Paused, Signal, Start, Started, TooLate
 from sidecar.workload.exec.wish import OnExit
 

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 
 from sidecar.errors import ExitCode
 from sidecar.workload.exec.ask import NoAnswer, Sidecar
-from sidecar.workload.exec.course import PASSED_ON, Course, Event, Lead, Resigned, Seen, Tick, Told
+from sidecar.workload.exec.course import PASSED_ON, Course
 from sidecar.workload.exec.deadlines import NS, ask_again_after_ns, now_ns
+from sidecar.workload.exec.events import Event, Lead, Resigned, Seen, Tick, Told
 from sidecar.workload.exec.guard import Guard, GuardLost, post_guard
 from sidecar.workload.exec.note import deadline_file
 from sidecar.workload.exec.supervisor import Supervisor, reap
@@ -30,7 +31,7 @@ def run_client(
     """Run the command whenever this pod leads; the exit code. Raises ``SettingError``."""
     asking, resigning = Sidecar(address), Sidecar(address)
     with deadline_file(deadline_path) as note:
-        guard = post_guard(command, suspends=suspends)
+        guard = post_guard(command, suspends=suspends, tidy=note.remove)
         inbox: queue.SimpleQueue[Event | GuardLost] = queue.SimpleQueue()
         codes: list[int] = []
         supervisor = Supervisor(

@@ -12,12 +12,24 @@ from typing import Any
 
 from sidecar.workload.exec import deadlines
 from sidecar.workload.exec.deadlines import NS, Deadline
+from sidecar.workload.exec.events import (
+    Action,
+    Event,
+    GiveUp,
+    Lead,
+    Leave,
+    Note,
+    Resigned,
+    Seen,
+    StandIn,
+    Tick,
+    Told,
+)
 from sidecar.workload.exec.messages import (
     End,
     Ended,
     Kill,
     Move,
-    Order,
     Pause,
     Paused,
     Signal,
@@ -41,15 +53,6 @@ class Command(StrEnum):
     PAUSING = "pausing"
     PAUSED = "paused"
     ENDING = "ending"
-
-
-@dataclass(frozen=True, slots=True)
-class Lead:
-    """This pod leads ``election``, with ``token``, until ``until_ns`` (CLOCK_BOOTTIME) at least."""
-
-    election: str
-    token: int
-    until_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,73 +86,11 @@ class Course:
     def due_ns(self) -> int | None:
         """When there is something to do even if nothing happens; None for not at all."""
         if self.command in (Command.RUNNING, Command.ENDING) and self.deadline is not None and self.pid is not None:
-            late_ns = self.deadline.kill_at_ns + deadlines.kill_ahead_ns(self.span_ns) // 2
+            late_ns = self.deadline.kill_at_ns + deadlines.kill_ahead_ns(self.span_ns) // 4
             return max(late_ns, self.not_before_ns)
         return (self.not_before_ns or None) if self.command is Command.NONE else None
 
 
-# === Events, besides the guard's reports
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Whether this pod leads now. ``draining``: it gives the lead up on purpose, and waits for the command."""
-
-    lead: Lead | None
-    draining: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """We got a signal."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resigned:
-    """Whether the lead has gone, after ``GiveUp``."""
-
-    gone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time passed."""
-
-
-# === Actions, besides orders to the guard
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Write down the deadline for the command."""
-
-    lead: Lead
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Give the lead up: the command has ended. Answered by ``Resigned``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """End, with this exit code."""
-
-    code: int
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """The guard is late: signal all that the command has started ourselves."""
-
-    number: int
-
-
-Event = Seen | Told | Resigned | Tick | Started | Ended | Paused | TooLate
-Action = Order | Note | GiveUp | Leave | StandIn
 Step = tuple[Course, tuple[Action, ...]]
 
 

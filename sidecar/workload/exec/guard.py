@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from sidecar.errors import ExitCode, SidecarError
@@ -68,8 +68,10 @@ class Guard:
         return report
 
 
-def post_guard(command: Sequence[str], *, suspends: bool) -> Guard:
+def post_guard(command: Sequence[str], *, suspends: bool, tidy: Callable[[], None]) -> Guard:
     """Fork the guard. Call this before threads, event loops and heavy imports: it keeps what is there then.
+
+    It calls ``tidy`` when this process has ended, however that was.
 
     What the guard leaves behind, when somebody kills it, comes back to this process. Raises ``OSError``.
     """
@@ -78,15 +80,16 @@ def post_guard(command: Sequence[str], *, suspends: bool) -> Guard:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _stand(theirs, command, suspends=suspends)
+        _stand(theirs, command, suspends=suspends, tidy=tidy)
     theirs.close()
     return Guard(pid, ours)
 
 
-def _stand(line: socket.socket, command: Sequence[str], *, suspends: bool) -> NoReturn:
+def _stand(line: socket.socket, command: Sequence[str], *, suspends: bool, tidy: Callable[[], None]) -> NoReturn:
     code = int(ExitCode.SOFTWARE)
     try:
         _Watch(line, command, suspends=suspends).run()
+        tidy()
         code = ExitCode.OK
     except BaseException:  # the supervisor's own frames are above this one, and must not run twice
         traceback.print_exc()

@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.errors import ExitCode, SettingError
-from sidecar.workload.exec.course import Lead
+from sidecar.workload.exec.events import Lead
 
 VARIABLE = "LEADER_SIDECAR_DEADLINE_FILE"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made there
 
 
 class DeadlineFile:
-    """Three lines of ``NAME=value``, which ``sh`` can source; replaced as a whole. That it exists proves nothing."""
+    """Three lines of ``NAME=value``, which ``sh`` can source; replaced as a whole. That it exists proves nothing.
 
-    def __init__(self, path: Path) -> None:
+    ``folder`` was made for it alone, if given.
+    """
+
+    def __init__(self, path: Path, folder: Path | None = None) -> None:
         self.path = path
-        self._next = path.with_name(f".{path.name}.next")
+        self._next, self._folder = path.with_name(f".{path.name}.next"), folder
 
     def write(self, lead: Lead) -> None:
         """Raises ``OSError``."""
@@ -29,6 +32,14 @@ class DeadlineFile:
         )
         self._next.replace(self.path)
 
+    def remove(self) -> None:
+        """Leave nothing of it behind. May be called by several processes, and again."""
+        with contextlib.suppress(OSError):
+            self._next.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+            if self._folder is not None:
+                self._folder.rmdir()
+
 
 @contextlib.contextmanager
 def deadline_file(path: Path | None) -> Iterator[DeadlineFile]:
@@ -36,17 +47,19 @@ def deadline_file(path: Path | None) -> Iterator[DeadlineFile]:
 
     Raises ``SettingError`` (66) where it cannot be written.
     """
-    with contextlib.ExitStack() as kept:
-        try:
-            if path is None:
-                memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-                folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="leader-sidecar.", dir=memory))
-                path = Path(folder) / "deadline"
-            note = DeadlineFile(path)
-            note.write(Lead("", 0, 0))
-        except OSError as error:
-            mend = f"{(error.strerror or 'cannot be written').lower()}: name a file that this process may write"
-            shown = None if path is None else str(path)
-            raise SettingError("--deadline-file", shown, mend, exit_code=ExitCode.NO_INPUT) from error
-        kept.callback(path.unlink, missing_ok=True)
+    try:
+        note = DeadlineFile(path) if path is not None else _in_new_folder()
+        note.write(Lead("", 0, 0))
+    except OSError as error:
+        mend = f"{(error.strerror or 'cannot be written').lower()}: name a file that this process may write"
+        shown = None if path is None else str(path)
+        raise SettingError("--deadline-file", shown, mend, exit_code=ExitCode.NO_INPUT) from error
+    try:
         yield note
+    finally:
+        note.remove()
+
+
+def _in_new_folder() -> DeadlineFile:
+    folder = Path(tempfile.mkdtemp(prefix="leader-sidecar.", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    return DeadlineFile(folder / "deadline", folder)

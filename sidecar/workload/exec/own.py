@@ -8,8 +8,9 @@ from typing import Protocol
 
 from sidecar.election.verdict import State, View
 from sidecar.errors import ExitCode, NotLeading
-from sidecar.workload.exec.course import PASSED_ON, STOPPING, Command, Course, Event, Lead, Resigned, Seen, Tick, Told
+from sidecar.workload.exec.course import PASSED_ON, STOPPING, Command, Course
 from sidecar.workload.exec.deadlines import NS, now_ns
+from sidecar.workload.exec.events import Event, Lead, Resigned, Seen, Tick, Told
 from sidecar.workload.exec.guard import Guard, GuardLost
 from sidecar.workload.exec.note import DeadlineFile
 from sidecar.workload.exec.supervisor import Supervisor, reap

@@ -4,19 +4,9 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from sidecar.workload.exec.course import (
-    Action,
-    Course,
-    Event,
-    GiveUp,
-    Lead,
-    Leave,
-    Note,
-    StandIn,
-    step,
-    without_command,
-)
+from sidecar.workload.exec.course import Course, step, without_command
 from sidecar.workload.exec.deadlines import now_ns
+from sidecar.workload.exec.events import Action, Event, GiveUp, Lead, Leave, Note, StandIn
 from sidecar.workload.exec.guard import Guard
 from sidecar.workload.exec.messages import End, Start
 from sidecar.workload.exec.note import VARIABLE, DeadlineFile

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sidecar.workload.exec.linux import die_with_parent
+from sidecar.workload.exec.linux import die_with_parent, gain_no_rights
 from sidecar.workload.exec.wish import NOT_EXECUTABLE, NOT_FOUND
 
 _LOOK_AGAIN_SECONDS = 0.001
@@ -46,6 +46,8 @@ class Tree:
         try:
             os.setsid()
             die_with_parent(parent)
+            if os.geteuid() != 0:
+                gain_no_rights()  # what we may not kill must not be started
             for number in _PYTHON_IGNORES:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # what was sent since the fork takes effect now
