@@ -3,23 +3,31 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from sidecar.check.finding import Finding, Id, error, note, warning
-from sidecar.kube.survey import MARK, RIGHTS, ROUTE_RIGHTS, WIDE, Identity, Right, Said, Survey
+from sidecar.kube.survey import MARK, RIGHTS, ROLLOUT_RIGHTS, ROUTE_RIGHTS, WIDE, Identity, Right, Said, Survey
 
 _WHERE = "Kubernetes"
 _BIND = "bind the ClusterRole leader-sidecar:candidate to the pod's service account, in its namespace"
 _BIND_ROUTE = f"{_BIND.replace('candidate', 'route')} (the chart: route.enabled)"
+_BIND_ROLLOUT = f"{_BIND} (the chart: sidecar.followRollout), or leave out --follow-rollout"
 _PROJECT = "mount a projected serviceAccountToken volume (kubelet binds it to the pod), not a Secret's token"
 
 
 def findings(
-    survey: Survey, *, namespace: str, pod_name: str, pod_uid: str, labels: bool = True, routes: bool = False
+    survey: Survey,
+    *,
+    namespace: str,
+    pod_name: str,
+    pod_uid: str,
+    labels: bool = True,
+    routes: bool = False,
+    rollouts: bool = False,
 ) -> Iterator[Finding]:
-    """``labels`` and ``routes``: what the sidecar is to keep."""
+    """``labels`` and ``routes``: what the sidecar is to keep; ``rollouts``: whether it is to follow them."""
     if survey.reached.status in (0, 401):
         yield from _unreachable(survey.reached)
         return
     yield from identity(survey.identity, pod_name, pod_uid)
-    yield from rights(survey.allowed, namespace, labels=labels, routes=routes)
+    yield from rights(survey.allowed, namespace, labels=labels, routes=routes, rollouts=rollouts)
     if survey.pod is None and survey.allowed.get(RIGHTS[0]):
         mend = "set POD_NAME and POD_NAMESPACE by the downward API"
         yield error(Id.DOWNWARD_API, _WHERE, f"there is no pod {namespace}/{pod_name}", mend)
@@ -44,12 +52,19 @@ def identity(found: Identity | None, pod_name: str, pod_uid: str) -> Iterator[Fi
 
 
 def rights(
-    allowed: Mapping[Right, bool | None], namespace: str, *, labels: bool = True, routes: bool = False
+    allowed: Mapping[Right, bool | None],
+    namespace: str,
+    *,
+    labels: bool = True,
+    routes: bool = False,
+    rollouts: bool = False,
 ) -> Iterator[Finding]:
     if labels:
         yield from _missing(allowed, RIGHTS, namespace, _BIND)
     if routes:
         yield from _missing(allowed, ROUTE_RIGHTS, namespace, _BIND_ROUTE)
+    if rollouts:
+        yield from _missing(allowed, ROLLOUT_RIGHTS, namespace, _BIND_ROLLOUT)
     if allowed.get(MARK[0]) is False:
         what = "the right 'be candidates.leader-sidecar' is missing: by it the policy knows whom to restrict"
         yield warning(Id.MARK_MISSING, _WHERE, what, _BIND)
@@ -67,9 +82,9 @@ def _missing(
     if missing:
         named = ", ".join(f"{verb} {resource}" for _, resource, verb in missing)
         what = f"no right in namespace {namespace} to: {named}"
-        # without Events label and route are kept all the same
-        only_events = all(resource == "events" for _, resource, _ in missing)
-        yield (warning if only_events else error)(Id.RIGHTS_MISSING, _WHERE, what, mend)
+        # without Events and owners label and route are kept all the same
+        minor = all(resource == "events" or group == "apps" for group, resource, _ in missing)
+        yield (warning if minor else error)(Id.RIGHTS_MISSING, _WHERE, what, mend)
 
 
 def policy(must_deny: Said, writes: Mapping[str, Said], who: Identity | None) -> Iterator[Finding]:

@@ -110,6 +110,7 @@ def _kubernetes(settings: Settings, seen: kube_survey.Survey) -> list[Finding]:
             pod_uid=settings.pod_uid or "",
             labels=settings.labels,
             routes=bool(settings.route),
+            rollouts=settings.follow_rollout,
         )
     )
     found += _route(settings, seen)

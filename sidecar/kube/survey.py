@@ -28,6 +28,8 @@ ROUTE_RIGHTS = (
     ("", "events", "create"),
 )
 """What a route needs."""
+ROLLOUT_RIGHTS = tuple(("apps", resource, "get") for resource in ("replicasets", "deployments", "statefulsets"))
+"""What following a rollout needs besides."""
 WIDE = (("", "pods", "update"),)
 MARK = (("leader-sidecar", "candidates", "be"),)
 
@@ -85,7 +87,10 @@ def survey(
         )
         if reached.status in (0, 401):
             return Survey(reached)
-        allowed = {right: api.may(right) for right in {*RIGHTS, *(ROUTE_RIGHTS if route else ()), *WIDE, *MARK}}
+        allowed = {
+            right: api.may(right)
+            for right in {*RIGHTS, *ROLLOUT_RIGHTS, *(ROUTE_RIGHTS if route else ()), *WIDE, *MARK}
+        }
         service, slices = (api.service(route), api.slices(route)) if route else (None, None)
         pod = api.ask("GET", api.pod(pod_name))
         if pod.status != 200:

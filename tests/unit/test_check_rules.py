@@ -11,7 +11,7 @@ from sidecar.check.manifests.told import flags_of_process
 from sidecar.errors import AuthenticationFailed, EtcdError, EtcdUnavailable, NoSpace, PermissionDenied
 from sidecar.etcd.survey import Member, Session
 from sidecar.etcd.survey import Survey as EtcdSurvey
-from sidecar.kube.survey import MARK, RIGHTS, WIDE, Identity, Right, Said
+from sidecar.kube.survey import MARK, RIGHTS, ROLLOUT_RIGHTS, WIDE, Identity, Right, Said
 from sidecar.kube.survey import Survey as KubeSurvey
 from sidecar.settings import Surroundings, build, cautions
 
@@ -258,3 +258,11 @@ def test_the_running_sidecars_flags_are_taken_from_its_command_line(tmp_path: Pa
 @pytest.mark.parametrize("words", [[], ["/pause"], ["npm", "run", "--ttl=3"], ["leader-sidecar", "wait", "--ttl=3"]])
 def test_other_programs_flags_are_not(words: list[str]) -> None:
     assert flags_of_process(words) == {}
+
+
+@pytest.mark.parametrize(("follows", "expected"), [(True, {"warning rights-missing"}), (False, set())])
+def test_rights_to_owners_are_missed_where_the_rollout_is_followed(follows: bool, expected: set[str]) -> None:
+    allowed: dict[Right, bool | None] = {**dict.fromkeys(RIGHTS, True), ROLLOUT_RIGHTS[1]: False}
+    found = list(kube.rights(allowed, "shop", rollouts=follows))
+    assert shown(found) == expected
+    assert all("get deployments" in each.what and "followRollout" in each.mend for each in found)
