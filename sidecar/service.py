@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 NATIVE_SECONDS = 1.5
 """What a native sidecar takes at most to leave: after the workload kubelet may leave it two seconds."""
+RELEASE_SECONDS = 0.25
+"""What of that is kept for deleting the key."""
 LAST_CALLS_SECONDS = 1.0
 """What is left at the end, after the lock has gone: revoking the lease, ending open streams."""
 
@@ -182,8 +184,8 @@ class Service:
                 return
             if self._pod is not None:
                 self._pod.leave_label()
-            bound, drain = NATIVE_SECONDS, False
-            heir_seconds = NATIVE_SECONDS - 2 * READ_SECONDS
+            bound, drain = NATIVE_SECONDS - (self._clock.now() - began), False
+            heir_seconds = min(READ_SECONDS, bound - RELEASE_SECONDS)
         try:
             async with asyncio.timeout(bound):
                 heir = await self._succession.heir(heir_seconds) if self._succession is not None else None
@@ -205,7 +207,7 @@ class Service:
         except KubeError as error:
             log.warning("cannot tell whether the workload has ended: %s", error)
         left = self._elector.promised_seconds()
-        if left > NATIVE_SECONDS - READ_SECONDS:
+        if left > NATIVE_SECONDS - READ_SECONDS - RELEASE_SECONDS:
             return False
         await self._clock.sleep(left)
         return True

@@ -1,6 +1,6 @@
 """Hands the lead over to a pod of the revision that the owner wants, once, as soon as one can lead.
 
-The queue is looked at every few seconds while this pod leads; Kubernetes is asked only while candidates of several
+While this pod leads the queue is looked at every few seconds. Kubernetes is asked only while candidates of several
 revisions stand in it, and once at each win: a pod that is terminating, or on a node that is cordoned, does not keep it.
 ``sidecar.election.rollout`` decides; this reads, and hands over.
 """
@@ -28,8 +28,9 @@ from sidecar.rollout.port import Election
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS, LOOK_SECONDS_EACH = 2.0, 0.02
-"""Between two looks at the queue, and so much more for each candidate in it."""
+LOOK_SECONDS, ROLLING_SECONDS, SECONDS_EACH = 10.0, 2.0, 0.02
+"""Between two looks at the queue: while one revision stands in it, while several do or this pod is about to go, and so
+much more for each candidate."""
 REFUSED_SECONDS = 60.0
 LEARN_SECONDS = 2.0
 """How long joining may wait for the own pod's revision while the API is away."""
@@ -45,6 +46,7 @@ class Follower:
         self._election, self._revisions, self._clock, self._member = election, revisions, clock, member
         self._owned: Owned | None = None
         self._leaving: bool | None = None
+        self._rolling = False
         self._nodes_hidden = False
         self._said: str | None = None
 
@@ -101,9 +103,9 @@ class Follower:
             return 0.0
         except SidecarError as error:
             self._say(error)
-            return REFUSED_SECONDS if isinstance(error, KubeForbidden) else 2 * LOOK_SECONDS
+            return REFUSED_SECONDS if isinstance(error, KubeForbidden) else 2 * ROLLING_SECONDS
         self._said = None
-        return LOOK_SECONDS + LOOK_SECONDS_EACH * waiting
+        return (ROLLING_SECONDS if self._rolling or self._leaving else LOOK_SECONDS) + SECONDS_EACH * waiting
 
     async def _look(self) -> int:
         """Hand over if there is reason to; how many stand in the queue."""
@@ -120,7 +122,8 @@ class Follower:
         """Whom to hand over to, None for nobody; and the revision that is wanted, where that is known."""
         own = await self._own() if peers else Owned()
         wanted = None
-        if several_revisions(own.revision, peers):
+        self._rolling = several_revisions(own.revision, peers)
+        if self._rolling:
             known = {peer.member.revision for peer in peers} - {""}
             wanted = await self._revisions.wanted(own, self._member.pod, known)
         for peer in in_line(own.revision, wanted, peers, leaving=leaving)[:MOST_PODS]:
