@@ -43,15 +43,12 @@ def _left(folder: Path, number: int) -> float:
 def _gaps(etcd: Cluster, folder: Path, rounds: int) -> list[float]:
     beats = Beats(folder / "gaps")
     with ExitStack() as started:
-        pair = [
-            started.enter_context(
-                OwnExec(name, folder, beats.command(), etcd_endpoints=etcd.only.url, lock_name="/bench/exec")
-            )
-            for name in ("gap-a", "gap-b")
-        ]
-        beats.wait_for_beats()
-        leaders = itertools.cycle(sorted(pair, key=lambda each: each.ask("GET", "/leader")[0]))
-        for number, leader in zip(range(rounds), leaders, strict=False):
+        pair = []
+        for name, state in (("gap-a", "leading"), ("gap-b", "waiting")):
+            own = OwnExec(name, folder, beats.command(), etcd_endpoints=etcd.only.url, lock_name="/bench/exec")
+            pair.append(started.enter_context(own))
+            own.wait_until(state)
+        for number, leader in zip(range(rounds), itertools.cycle(pair), strict=False):
             beats.wait_for_beats(since_ns=beats.wait_for_starts(number + 1)[number].at_ns)
             leader.ask("POST", "/resign")
             beats.wait_for_starts(number + 2)
