@@ -14,6 +14,8 @@ from sidecar.errors import ExitCode
 from tests.support.commanded import TTL_SECONDS, Beats, OwnExec, boottime_ns, guard_of
 from tests.support.etcd import Cluster, running
 
+pytestmark = pytest.mark.slow  # they wait for leases to end
+
 Make = Callable[..., OwnExec]
 
 
