@@ -21,7 +21,8 @@ test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-all: $(READY) tools $(BROWSER) ## the rest: cluster faults, and what needs a browser or programs built from Go modules
-	$(RUN) pytest -m "slow or tools" $(ARGS)
+	$(RUN) pytest -m "slow or tools" --numprocesses 2 tests/model tests/simulation $(ARGS)
+	$(RUN) pytest -m "slow or tools" --ignore tests/model --ignore tests/simulation $(ARGS)
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
 	$(RUN) pytest tests/cluster $(ARGS)
