@@ -33,11 +33,11 @@ def post(listen: str | None, path: str, body: dict[str, str] | None = None) -> A
     address = str(setting_value("listen", listen, Surroundings.here()))
     host, _, port = address.rpartition(":")
     connection = HTTPConnection(host.strip("[]") or "localhost", int(port), timeout=_PATIENCE_SECONDS)
+    headers = {"Host": "localhost"}  # 0.0.0.0 is where to listen, and no name
+    if body is not None:
+        headers["Content-Type"] = "application/json"
     try:
-        if body is None:
-            connection.request("POST", path)
-        else:
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        connection.request("POST", path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, HTTPException) as error:

@@ -18,6 +18,7 @@ class Listener(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.hosts: list[str | None] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -25,6 +26,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.asked.append(self.path)
+        self.server.hosts.append(self.headers["Host"])
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.body)
@@ -54,6 +56,15 @@ def resign(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         return exited.value.code
 
     return run
+
+
+def test_it_asks_for_localhost_whatever_address_is_listened_on(
+    resign: Callable[..., int], listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listener serves no other name."""
+    monkeypatch.setenv("LEADER_SIDECAR_LISTEN", f"0.0.0.0:{listener.server_port}")
+    assert resign() == ExitCode.OK
+    assert listener.hosts == ["localhost"]
 
 
 def test_it_drains_first_unless_told_that_the_workload_has_stopped(
