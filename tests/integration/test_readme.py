@@ -131,7 +131,7 @@ def outside_environment() -> dict[str, str]:
     """Without the virtual environment that runs this test, nor make's own variables where make runs it."""
     own = str(Path(sys.executable).parent)
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != own)
-    dropped = {"VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}
+    dropped = {"VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS"}
     return {name: value for name, value in os.environ.items() if name not in dropped} | {"PATH": path, "TERM": "xterm"}
 
 
