@@ -1,12 +1,13 @@
 """What a Service's user goes without: ``python -m tests.node bench [--rounds N]``. Measures, asserts nothing.
 
-A new connection every 2 ms, kube-proxy at its defaults; by the label, and (``route_...``) by the route, each with a
-group of its own. A gap is from the last answer by the old leader, which is its workload's end to within 2 ms, to the
-first by the new one. At least 3 s pass between two rounds. kube-proxy applies changes at most once a second, and a pod
-that begins to end is a change of the label's Service: ``delete_at_once`` has a workload that ends within that second,
-``delete`` one that a preStop hook lets serve on for 2 s. ``route_resign_beside`` has a Service by the label as well,
-which no user asks. Rollouts have half as many rounds. ``tests.node.move`` and ``tests.node.route_move`` have the parts.
-By default the workload asks for no deadlines, so that a transfer waits for none; ``--asks deadline`` is the other way.
+A new connection every 2 ms (``--every``; the user and whom it asks are load, too), kube-proxy at its defaults; by the
+label, and (``route_...``) by the route, each with a group of its own. A gap is from the last answer by the old leader,
+which is its workload's end to within 2 ms, to the first by the new one. At least 3 s pass between two rounds.
+kube-proxy applies changes at most once a second, and a pod that begins to end is a change of the label's Service:
+``delete_at_once`` has a workload that ends within that second, ``delete`` one that serves on for 2 s by a preStop hook.
+``route_resign_beside`` has a Service by the label as well, which no user asks. Rollouts have half as many rounds.
+``tests.node.move`` and ``tests.node.route_move`` have the parts. By default the workload asks for no deadlines, so that
+a transfer waits for none; ``--asks deadline`` is the other way.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -31,7 +32,6 @@ from tests.node.start import seconds_to_health
 from tests.node.trace import Trace
 from tests.tools.node.waiting import wait_until
 
-EVERY_SECONDS = 0.002
 APART_SECONDS = 3.0
 AFTERWARDS_SECONDS = 1.5
 """For the writes that follow a move: the old leader's label goes off after the new one's is on."""
@@ -44,16 +44,16 @@ Fields = dict[str, float]
 
 
 @contextmanager
-def asking(of: Group) -> Iterator[Client]:
-    with Client(group.service_address(of), EVERY_SECONDS).asking() as client:
+def asking(of: Group, every_seconds: float) -> Iterator[Client]:
+    with Client(group.service_address(of), every_seconds).asking() as client:
         wait_until(lambda: len(client.led()) > 100, 30, "answers")
         yield client
 
 
-def move(of: Group, act: Act) -> Fields:
+def move(of: Group, act: Act, every_seconds: float) -> Fields:
     leader = group.wait_until_whole(of)
     time.sleep(APART_SECONDS)
-    with Trace(of) as trace, asking(of) as client:
+    with Trace(of) as trace, asking(of, every_seconds) as client:
         asked_at = act(of, leader)
         wait_until(lambda: client.last_led and client.last_led.pod != leader, 60, "another leader's answer")
         time.sleep(AFTERWARDS_SECONDS)
@@ -65,10 +65,10 @@ def move(of: Group, act: Act) -> Fields:
     return parts | asdict(cost(asked_at, gap, client.answers))
 
 
-def roll(of: Group) -> Fields:
+def roll(of: Group, every_seconds: float) -> Fields:
     group.wait_until_whole(of)
     time.sleep(APART_SECONDS)
-    with Trace(of) as trace, asking(of) as client:
+    with Trace(of) as trace, asking(of, every_seconds) as client:
         begun = time.monotonic()
         acts.roll_out(of)
         group.wait_for_rollout(of)
@@ -135,24 +135,25 @@ ROLLOUTS = {"rollout": LABELLED, "route_rollout": ROUTED, "route_rollout_statefu
 
 
 class Bench:
-    """Starts each group when it is first needed. ``asks`` is every workload's way to learn whether it leads."""
+    """Starts each group when it is first needed. ``asks`` is every workload's way to learn whether it leads.
 
-    def __init__(self, rounds: int, asks: str) -> None:
-        self._rounds, self._asks = rounds, asks
+    The user opens a new connection every ``every_seconds``.
+    """
+
+    def __init__(self, rounds: int, asks: str, every_seconds: float) -> None:
+        self._rounds, self._asks, self._every_seconds = rounds, asks, every_seconds
         self._lingers: dict[Group, int] = {}
 
     def moves(self, name: str) -> dict[str, Any]:
         of, act, linger_seconds = MOVES[name]
         of = self.started(of, linger_seconds)
         ttl_ms = group.TTL_SECONDS * 1000.0 if act is acts.kill else 0.0
-        if name == "route_resign_beside":
-            with label_beside(of):
-                return summary(repeated(lambda: move(of, act), self._rounds), ttl_ms)
-        return summary(repeated(lambda: move(of, act), self._rounds), ttl_ms)
+        with label_beside(of) if name == "route_resign_beside" else nullcontext():
+            return summary(repeated(lambda: move(of, act, self._every_seconds), self._rounds), ttl_ms)
 
     def rollouts(self, name: str) -> dict[str, Any]:
         of = self.started(ROLLOUTS[name])
-        return summary(repeated(lambda: roll(of), (self._rounds + 1) // 2), 0.0)
+        return summary(repeated(lambda: roll(of, self._every_seconds), (self._rounds + 1) // 2), 0.0)
 
     def remove_all_but(self, kept: Group) -> None:
         for of in [each for each in self._lingers if each.name != kept.name]:
@@ -176,11 +177,18 @@ def main() -> int:
     every = (*MOVES, *ROLLOUTS, "start", "idle")
     parser.add_argument("--only", action="append", choices=every, help="may be repeated")
     parser.add_argument("--asks", choices=("verdict", "deadline"), default="verdict")
+    parser.add_argument("--every", type=float, default=0.002, metavar="SECONDS", help="between two connections")
     parser.add_argument("--idle", type=float, default=600, metavar="SECONDS")
     asked = parser.parse_args()
     group.install()
-    bench = Bench(asked.rounds, asked.asks)
-    report: dict[str, Any] = {"kernel": platform.release(), "load": os.getloadavg(), "ttl_s": group.TTL_SECONDS}
+    bench = Bench(asked.rounds, asked.asks, asked.every)
+    report: dict[str, Any] = {
+        "kernel": platform.release(),
+        "load": os.getloadavg(),
+        "ttl_s": group.TTL_SECONDS,
+        "every_s": asked.every,
+        "asks": asked.asks,
+    }
     for name in asked.only or every:
         if name in MOVES:
             report[name] = bench.moves(name)
