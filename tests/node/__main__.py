@@ -3,7 +3,7 @@
 With ``bench`` first: the measurements instead, see ``tests/node/bench.py``.
 
 ``NODE_IMAGE_ARCHIVE`` names the archive of the sidecar's image (build/leader-sidecar.tar by default, which `make image`
-makes). With ``NODE_KEEP`` the node is left running.
+makes). With ``NODE_KEEP`` the node is left running; with ``NODE_MANY`` the lead is moved by the route many times.
 """
 
 import os

@@ -14,13 +14,14 @@ PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``status`` 0: no answer. Times are monotonic, in seconds."""
+    """``status`` 0: no answer, and ``failure`` is the exception's name. Times are monotonic, in seconds."""
 
     sent: float
     done: float
     status: int
     pod: str = ""
     token: int = 0
+    failure: str = ""
 
 
 class Client:
@@ -29,6 +30,8 @@ class Client:
     def __init__(self, address: str, every_seconds: float) -> None:
         self._address, self._every_seconds = address, every_seconds
         self.answers: list[Answer] = []
+        self.last_led: Answer | None = None
+        """The leader's last answer."""
         self._stop = threading.Event()
 
     @contextlib.contextmanager
@@ -57,7 +60,7 @@ class Client:
 
     async def _ask(self) -> None:
         sent = time.monotonic()
-        status, said = 0, {}
+        status, said, failure = 0, {}, ""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 reader, writer = await asyncio.open_connection(self._address, 80)
@@ -67,7 +70,9 @@ class Client:
                     status, said = int(head.split()[1]), json.loads(body)
                 finally:
                     writer.close()
-        except (OSError, TimeoutError, ValueError, IndexError):
-            status, said = 0, {}
-        answer = Answer(sent, time.monotonic(), status, said.get("pod", ""), said.get("token") or 0)
+        except (OSError, TimeoutError, ValueError, IndexError) as error:
+            status, said, failure = 0, {}, type(error).__name__
+        answer = Answer(sent, time.monotonic(), status, said.get("pod", ""), said.get("token") or 0, failure)
         self.answers.append(answer)
+        if status == 200:
+            self.last_led = answer

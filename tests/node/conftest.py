@@ -12,9 +12,15 @@ collect_ignore_glob = [] if "NODE_ADDRESS" in os.environ else ["test_node_*.py"]
 
 
 @pytest.fixture(scope="session")
-def address() -> str:
-    """The leader's Service, once everything is installed."""
+def installed() -> None:
+    """etcd and the chart."""
     group.install()
+
+
+@pytest.fixture(scope="session")
+def address(installed: None) -> str:
+    """The leader's Service, once everything is installed."""
+    group.start()
     return group.service_address()
 
 

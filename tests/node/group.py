@@ -1,28 +1,33 @@
-"""Three injected pods on the node, their etcd, and what is done to them. Commands run within the node's namespaces."""
+"""Groups of three injected pods on the node, their etcd, and what is done to them.
 
+Commands run within the node's namespaces. Where no group is named, it is the one with a label and no route.
+"""
+
+import http.client
 import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.node import manifests
+from tests.node.names import ETCD_IMAGE as ETCD_IMAGE  # what is named so, is had from here
+from tests.node.names import ETCD_URL as ETCD_URL
+from tests.node.names import IMAGE as IMAGE
+from tests.node.names import LABELLED as LABELLED
+from tests.node.names import NAMESPACE as NAMESPACE
+from tests.node.names import SIDECAR as SIDECAR
+from tests.node.names import TTL_SECONDS as TTL_SECONDS
+from tests.node.names import WORKLOAD as WORKLOAD
+from tests.node.names import Group as Group
 from tests.support.tools import helm_binary
 from tests.tools.node.waiting import wait_until
 
-HERE = Path(__file__).parent
-CHART = HERE.parents[1] / "helm" / "leader-sidecar"
+CHART = Path(__file__).parents[2] / "helm" / "leader-sidecar"
 RELEASE = "leader-sidecar"
-NAMESPACE, ELECTION = "shop", "worker"
-TTL_SECONDS = 8
-SIDECAR, WORKLOAD = "leader-sidecar", "worker"
-LEADER_SERVICE = "worker-leader"
-KEY = f"leader-sidecar/{ELECTION}"
-LOCK = f"/leader-sidecar/{NAMESPACE}/{ELECTION}"
-ETCD_URL = "http://etcd.storage.svc.cluster.local:2379"
-ETCD_IMAGE = "localhost/etcd:1"
-IMAGE = os.environ.get("NODE_IMAGE", "localhost/leader-sidecar:0.1.0")
 
 
 def kubectl(*arguments: str, given: str | None = None) -> str:
@@ -42,27 +47,39 @@ def _output(command: list[str], given: str | None = None) -> str:
 
 
 def install() -> None:
-    """etcd, the chart with injection, and a Deployment of three with its leader's Service; ready when a leader is."""
-    kubectl("apply", "-f", "-", given=_list(_etcd()))
+    """etcd, and the chart with injection and the rights to route; in force when it returns."""
+    kubectl("apply", "-f", "-", given=manifests.listed(manifests.etcd()))
     name, _, tag = IMAGE.rpartition(":")
     values = {
         "image": {"repository": name, "tag": tag, "pullPolicy": "Never"},
         "sidecar": {"ttlSeconds": TTL_SECONDS, "etcd": {"endpoints": [ETCD_URL]}},
         "namespaces": [{"name": NAMESPACE, "serviceAccounts": [WORKLOAD]}],
+        "route": {"enabled": True},
     }
-    kubectl("apply", "-f", "-", given=_list([_object("v1", "Namespace", NAMESPACE, labels=_RESTRICTED)]))
+    kubectl("apply", "-f", "-", given=manifests.listed([manifests.namespace()]))
     helm("upgrade", "--install", RELEASE, str(CHART), "--create-namespace", "--values=-", given=json.dumps(values))
     kubectl("rollout", "status", "deployment/etcd", "--namespace=storage", "--timeout=60s")
     _wait_for_injection()
-    kubectl("apply", "-f", "-", given=_list(_workload()))
-    kubectl("rollout", "status", f"deployment/{WORKLOAD}", f"--namespace={NAMESPACE}", "--timeout=120s")
+    kubectl("apply", "-f", "-", given=manifests.listed(manifests.program()))
 
 
-_RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+def start(group: Group = LABELLED) -> None:
+    """Its pods and its leader's Service; the pods are ready when it returns."""
+    kubectl("apply", "-f", "-", given=manifests.listed(manifests.workload(group)))
+    wait_for_rollout(group)
+
+
+def remove(group: Group) -> None:
+    for what in (group.owner, f"service/{group.service}"):
+        kubectl("delete", what, f"-n={NAMESPACE}", "--ignore-not-found")
+
+
+def wait_for_rollout(group: Group = LABELLED) -> None:
+    kubectl("rollout", "status", group.owner, f"-n={NAMESPACE}", "--timeout=180s")
 
 
 def _wait_for_injection() -> None:
-    probe = _list([_pod_alone()])
+    probe = manifests.listed([manifests.pod_alone()])
     command = ["create", "--dry-run=server", "-o", "jsonpath={.spec.initContainers[*].name}", "-f", "-"]
 
     def injected() -> bool:
@@ -74,38 +91,47 @@ def _wait_for_injection() -> None:
     wait_until(injected, 30, "injection in force", 0.3)
 
 
-def pods() -> list[dict[str, Any]]:
-    return list(json.loads(kubectl("get", "pods", f"-n={NAMESPACE}", f"-l=app={WORKLOAD}", "-o=json"))["items"])
+def pods(group: Group = LABELLED) -> list[dict[str, Any]]:
+    return list(json.loads(kubectl("get", "pods", f"-n={NAMESPACE}", f"-l=app={group.name}", "-o=json"))["items"])
 
 
-def labelled() -> list[str]:
+def labelled(group: Group = LABELLED) -> list[str]:
     """Pods that bear the leader's label and are not being deleted."""
     return [
         pod["metadata"]["name"]
-        for pod in pods()
-        if pod["metadata"]["labels"].get(KEY) == "leader" and "deletionTimestamp" not in pod["metadata"]
+        for pod in pods(group)
+        if pod["metadata"]["labels"].get(group.key) == "leader" and "deletionTimestamp" not in pod["metadata"]
     ]
 
 
-def wait_until_whole() -> str:
-    """Three ready pods, one of them the leader: its name."""
+def wait_until_whole(group: Group = LABELLED) -> str:
+    """Three ready pods, one of them the leader, and the route leads to it: its name."""
 
     def whole() -> bool:
-        all_pods = pods()
+        all_pods = pods(group)
         ready = [pod for pod in all_pods if "deletionTimestamp" not in pod["metadata"] and _is_ready(pod)]
-        return len(ready) == len(all_pods) == 3 and len(labelled()) == 1
+        leaders = labelled(group)
+        routed = not group.routed or _route(group) == leaders
+        return len(ready) == len(all_pods) == 3 and len(leaders) == 1 and routed
 
-    wait_until(whole, 90, "three ready pods with one leader", 0.3)
-    return labelled()[0]
+    wait_until(whole, 90, f"three ready pods of {group.name} with one leader", 0.3)
+    return labelled(group)[0]
+
+
+def _route(group: Group) -> list[str]:
+    """The pods that the Service's slices name."""
+    chosen = f"-l=kubernetes.io/service-name={group.service}"
+    slices = json.loads(kubectl("get", "endpointslices", f"-n={NAMESPACE}", chosen, "-o=json"))["items"]
+    return [endpoint["targetRef"]["name"] for each in slices for endpoint in each.get("endpoints") or ()]
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ()))
 
 
-def service_address() -> str:
+def service_address(group: Group = LABELLED) -> str:
     """The leader's."""
-    return _address(LEADER_SERVICE, NAMESPACE)
+    return _address(group.service, NAMESPACE)
 
 
 def etcd_address() -> str:
@@ -139,94 +165,34 @@ def delete(pod: str) -> None:
     kubectl("delete", "pod", pod, f"-n={NAMESPACE}", "--wait=false")
 
 
-def linger(seconds: int) -> None:
-    """From now on the workload is told to end that much later, and serves on until then; rolls the Deployment."""
+def linger(seconds: int, group: Group = LABELLED) -> None:
+    """From now on the workload is told to end that much later, and serves on until then; rolls the group."""
     container = {"name": WORKLOAD, "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}}
     patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    target = f"deployment/{WORKLOAD}"
-    kubectl("patch", target, f"-n={NAMESPACE}", "--patch", json.dumps(patch))
-    kubectl("rollout", "status", target, f"-n={NAMESPACE}", "--timeout=120s")
+    kubectl("patch", group.owner, f"-n={NAMESPACE}", "--patch", json.dumps(patch))
+    wait_for_rollout(group)
 
 
-# Manifests
+def give_up(pod: str) -> float:
+    """The workload stops, and its sidecar resigns: when it was asked to (monotonic seconds). Raises ``OSError``."""
+    return _tell(pod, "/resign")
 
 
-def _list(items: list[dict[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+def transfer(pod: str, to: str) -> float:
+    """The leader ``pod`` hands the lead over to the pod ``to``; as ``give_up``."""
+    return _tell(pod, f"/transfer/{to}")
 
 
-def _object(
-    version: str, kind: str, name: str, *, namespace: str = "", labels: Mapping[str, str] | None = None, **rest: Any
-) -> dict[str, Any]:
-    metadata = {"name": name, "labels": dict(labels or {})} | ({"namespace": namespace} if namespace else {})
-    return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
-
-
-def _etcd() -> list[dict[str, Any]]:
-    urls = ["--listen-client-urls=http://0.0.0.0:2379", "--advertise-client-urls=http://etcd.storage.svc:2379"]
-    container = {
-        "name": "etcd",
-        "image": ETCD_IMAGE,
-        "imagePullPolicy": "Never",
-        "args": ["--data-dir=/data", *urls],
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-        "readinessProbe": {"tcpSocket": {"port": 2379}, "periodSeconds": 1},
-    }
-    app = {"app": "etcd"}
-    template = {
-        "metadata": {"labels": app},
-        "spec": {"containers": [container], "volumes": [{"name": "data", "emptyDir": {}}]},
-    }
-    deployment = {"replicas": 1, "selector": {"matchLabels": app}, "template": template}
-    return [
-        _object("v1", "Namespace", "storage"),
-        _object("apps/v1", "Deployment", "etcd", namespace="storage", spec=deployment),
-        _object("v1", "Service", "etcd", namespace="storage", spec={"selector": app, "ports": [{"port": 2379}]}),
-    ]
-
-
-def _pod_spec() -> dict[str, Any]:
-    container = {
-        "name": WORKLOAD,
-        "image": IMAGE,  # it has the Python that the workload needs, and is on the node
-        "imagePullPolicy": "Never",
-        "command": ["python3", "-B", "/program/workload.py"],
-        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-        "volumeMounts": [{"name": "program", "mountPath": "/program"}],
-        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    return {
-        "serviceAccountName": WORKLOAD,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [{"name": "program", "configMap": {"name": "program"}}],
-    }
-
-
-_LABELS = {"app": WORKLOAD, "leader-sidecar/inject": ELECTION}
-
-
-def _pod_alone() -> dict[str, Any]:
-    spec = _pod_spec() | {"serviceAccountName": "default"}
-    return _object("v1", "Pod", "probe", namespace=NAMESPACE, labels=_LABELS, spec=spec)
-
-
-def _workload() -> list[dict[str, Any]]:
-    template = {"metadata": {"labels": _LABELS}, "spec": _pod_spec()}
-    deployment = {"replicas": 3, "selector": {"matchLabels": {"app": WORKLOAD}}, "template": template}
-    service = {
-        "selector": {KEY: "leader"},
-        "ports": [{"port": 80, "targetPort": 8080}],
-    }
-    program = (HERE / "workload.py").read_text()
-    return [
-        _object("v1", "ServiceAccount", WORKLOAD, namespace=NAMESPACE),
-        _object("v1", "ConfigMap", "program", namespace=NAMESPACE, data={"workload.py": program}),
-        _object("apps/v1", "Deployment", WORKLOAD, namespace=NAMESPACE, spec=deployment),
-        _object("v1", "Service", LEADER_SERVICE, namespace=NAMESPACE, spec=service),
-    ]
+def _tell(pod: str, path: str) -> float:
+    """Its workload, which passes it on to its sidecar."""
+    address = kubectl("get", "pod", pod, f"-n={NAMESPACE}", "-o=jsonpath={.status.podIP}")
+    connection = http.client.HTTPConnection(address, 8080, timeout=30)
+    asked_at = time.monotonic()
+    try:
+        connection.request("POST", path)
+        answer = connection.getresponse()
+        if answer.status != 204:
+            raise OSError(f"{pod}{path}: {answer.status} {answer.read()!r}")
+        return asked_at
+    finally:
+        connection.close()

@@ -1,6 +1,6 @@
 """What a Service's user may see, judged over all its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,6 +43,33 @@ def longest_gap(answers: Sequence[Answer]) -> Gap:
 def handover(answers: Sequence[Answer]) -> Gap:
     """The longest between two pods' answers: a stall of one pod is none. Raises ``ValueError`` when there is none."""
     return _longest(answers, [pair for pair in _pairs(answers) if pair[0].pod != pair[1].pod])
+
+
+def moves(answers: Sequence[Answer]) -> int:
+    """How often the lead changed, as far as its answers tell."""
+    return max(len({answer.token for answer in answers if answer.status == 200}) - 1, 0)
+
+
+def refused_seconds(answers: Sequence[Answer]) -> float:
+    """In all, without an answer of any pod."""
+    return _seconds_without(answers, lambda answer: answer.status != 0)
+
+
+def unled_seconds(answers: Sequence[Answer]) -> float:
+    """In all, without an answer of a leader: refused, or declined by a pod that did not lead."""
+    return _seconds_without(answers, lambda answer: answer.status == 200)
+
+
+def _seconds_without(answers: Sequence[Answer], served: Callable[[Answer], bool]) -> float:
+    """From each first request that was not served to the next one that was; what follows the last does not count."""
+    since: float | None = None
+    total = 0.0
+    for answer in sorted(answers, key=lambda each: each.sent):
+        if not served(answer):
+            since = answer.sent if since is None else since
+        elif since is not None:
+            total, since = total + answer.sent - since, None
+    return total
 
 
 def _pairs(answers: Sequence[Answer]) -> list[tuple[Answer, Answer]]:

@@ -44,7 +44,7 @@ def taken_apart(gap: Gap, released: Sequence[float], pods: Sequence[Seen], servi
     alone = _last(
         [state.at for state in service if state.at > release and state.pods == (new,)][:1], f"{new} alone in {gap}"
     )
-    writes = _writes(pods)
+    writes = label_writes(pods)
     return Move(
         gap_ms=gap.seconds * 1000,
         lost=gap.lost,
@@ -58,7 +58,7 @@ def taken_apart(gap: Gap, released: Sequence[float], pods: Sequence[Seen], servi
     )
 
 
-def _writes(pods: Sequence[Seen]) -> dict[str, int]:
+def label_writes(pods: Sequence[Seen]) -> dict[str, int]:
     """By pod's name, how often its label or token changed."""
     counts: dict[str, int] = {}
     for uid in {pod.uid for pod in pods}:

@@ -89,9 +89,8 @@ def test_a_rollout_moves_the_lead_without_waiting_for_a_lease(
     leader: str, client: Client, record_property: Callable[[str, object], None]
 ) -> None:
     settle(client)
-    target = f"deployment/{group.WORKLOAD}"
-    group.kubectl("rollout", "restart", target, f"-n={group.NAMESPACE}")
-    group.kubectl("rollout", "status", target, f"-n={group.NAMESPACE}", "--timeout=180s")
+    group.kubectl("rollout", "restart", group.LABELLED.owner, f"-n={group.NAMESPACE}")
+    group.wait_for_rollout()
     wait_for_another(client, leader)
     judge(client, "rollout", record_property, at_most_seconds=group.TTL_SECONDS)
 

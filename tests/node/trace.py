@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tests.cluster.routing import Reached, Seen, reached, seen
+from tests.cluster.slices import Said, said
 from tests.node import group
 
 _CONNECT_SECONDS = 10.0
@@ -23,21 +24,28 @@ _CONNECT_SECONDS = 10.0
 class Trace:
     """Used as a context manager. Times are monotonic, in seconds; a watch tells of a change within milliseconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: group.Group = group.LABELLED) -> None:
+        self._of = of
         self.pods: list[Seen] = []
         self.service: list[Reached] = []
+        self.slices: list[Said] = []
         self.released: list[float] = []
         """When a lock key went."""
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opening:
-            for resource, take in (
-                (f"/api/v1/namespaces/{group.NAMESPACE}/pods", self._take_pod),
-                (f"/apis/discovery.k8s.io/v1/namespaces/{group.NAMESPACE}/endpointslices", self._take_slice),
+            for resource, label, take in (
+                (f"/api/v1/namespaces/{group.NAMESPACE}/pods", f"app={self._of.name}", self._take_pod),
+                (
+                    f"/apis/discovery.k8s.io/v1/namespaces/{group.NAMESPACE}/endpointslices",
+                    f"kubernetes.io/service-name={self._of.service}",
+                    self._take_slice,
+                ),
             ):
-                opening.enter_context(_Lines(_api(), "GET", f"{resource}?watch=1", None, take))
-            keys = {"key": _coded(f"{group.LOCK}/"), "range_end": _coded(f"{group.LOCK}0")}
+                path = f"{resource}?watch=1&labelSelector={quote(label, safe='')}"
+                opening.enter_context(_Lines(_api(), "GET", path, None, take))
+            keys = {"key": _coded(f"{self._of.lock}/"), "range_end": _coded(f"{self._of.lock}0")}
             request = {"create_request": keys | {"filters": ["NOPUT"]}}
             opening.enter_context(_Lines(_etcd(), "POST", "/v3/watch", request, self._take_lock))
             self._open = opening.pop_all()
@@ -48,11 +56,12 @@ class Trace:
 
     def _take_pod(self, event: Mapping[str, Any]) -> None:
         if event["type"] != "BOOKMARK":
-            self.pods.append(seen(event, group.KEY, time.monotonic()))
+            self.pods.append(seen(event, self._of.key, time.monotonic()))
 
     def _take_slice(self, event: Mapping[str, Any]) -> None:
-        if event["object"]["metadata"]["labels"].get("kubernetes.io/service-name") == group.LEADER_SERVICE:
+        if event["type"] != "BOOKMARK":
             self.service.append(reached(event, time.monotonic()))
+            self.slices.append(said(event, time.monotonic()))
 
     def _take_lock(self, event: Mapping[str, Any]) -> None:
         self.released += [time.monotonic() for _ in event.get("result", {}).get("events", ())]

@@ -1,8 +1,12 @@
-"""The test's workload, in a pod beside its sidecar: answers 200 only while the deadline that its sidecar stated holds.
+"""The test's workload, in a pod beside its sidecar: answers 200 only while it leads, as far as its sidecar tells.
 
-The standard library alone: ``python3 workload.py``. It ends as soon as it is told to.
+The standard library alone: ``python3 workload.py``. It ends as soon as it is told to. ``ASKS=deadline``: it leads until
+the deadline that the sidecar stated; a step-down waits for that. ``ASKS=verdict``: it leads as long as the sidecar says
+so, which states no deadline then, so that nothing is waited for. ``POST /resign`` stops it, then has its sidecar
+resign; ``POST /transfer/NAME`` has it hand over.
 """
 
+import http.client
 import http.server
 import json
 import os
@@ -14,9 +18,13 @@ import urllib.error
 import urllib.request
 
 ASK_AGAIN_NS = 50_000_000
+A_VERDICT_HOLDS_NS = 200_000_000
+DEADLINES = os.environ["ASKS"] == "deadline"
+URL = f"http://localhost:{4040 if DEADLINES else 4041}/leader"
 HELD = {"until_ns": 0, "token": 0}
 LOCK = threading.Lock()
 ASKED = [0]
+GIVING_UP = threading.Event()
 
 
 def clock_ns() -> int:
@@ -26,17 +34,39 @@ def clock_ns() -> int:
 def ask() -> None:
     """Learn the deadline and its token together; a sidecar that does not answer takes back nothing it has stated."""
     with LOCK:
-        if clock_ns() - ASKED[0] < ASK_AGAIN_NS:
+        asked_ns = clock_ns()
+        if GIVING_UP.is_set() or asked_ns - ASKED[0] < ASK_AGAIN_NS:
             return
         try:
-            with urllib.request.urlopen("http://localhost:4040/leader", timeout=0.3) as answer:
+            with urllib.request.urlopen(URL, timeout=0.3) as answer:
                 said = json.load(answer)
-            HELD.update(until_ns=said["valid_until_boottime_ns"], token=said["token"])
+            until_ns = said["valid_until_boottime_ns"] if DEADLINES else asked_ns + A_VERDICT_HOLDS_NS
+            HELD.update(until_ns=until_ns, token=said["token"])
         except urllib.error.HTTPError:  # 503: it does not lead
             HELD.update(until_ns=0, token=0)
         except OSError:
             pass
         ASKED[0] = clock_ns()
+
+
+def give_up() -> int:
+    """What the sidecar answers; until then this workload does not lead, whatever was stated."""
+    GIVING_UP.set()
+    with LOCK:
+        HELD.update(until_ns=0, token=0)
+    try:
+        return tell("/resign", {})
+    finally:
+        GIVING_UP.clear()
+
+
+def tell(path: str, body: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("localhost", 4040, timeout=30)
+    try:
+        connection.request("POST", path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -50,6 +80,13 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        _, what, *name = self.path.split("/")
+        status = give_up() if what == "resign" else tell("/transfer", {"to": name[0]})
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
