@@ -1,6 +1,8 @@
 """What happens to the members of a three-member etcd, and what sidecars make of it.
 
-etcd 3.5.1 revokes healthy leases when a stuck leader thaws, so what comes after a thaw is shown on 3.6.
+A leader of etcd that is thawed may revoke healthy leases: 3.5.1 does after its disk was stuck, and every version up to
+3.7 does, more often than not, after the process itself stood still (its raft loop ticks once before it hears of the new
+leader, so ``ensureLeadership`` in etcd's ``server/etcdserver/server.go`` asks nobody).
 """
 
 from collections.abc import Iterator
@@ -113,8 +115,10 @@ def test_a_lost_quorum_ends_with_the_same_leader_and_the_same_token(tmp_path: Pa
         assert group.settle() is leader
 
 
-@pytest.mark.parametrize("version", [ETCD_3_6])
-def test_etcds_leader_frozen_longer_than_the_ttl_and_thawed_costs_nobody_the_lead(tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize("version", [DISTRO, ETCD_3_6])
+def test_etcds_leader_frozen_longer_than_the_ttl_costs_nobody_the_lead_before_it_thaws(
+    tmp_path: Path, version: str
+) -> None:
     with three_members(tmp_path, version) as etcd:
         frozen = etcd.leader()
         endpoints = endpoints_from(etcd, frozen)
@@ -123,9 +127,12 @@ def test_etcds_leader_frozen_longer_than_the_ttl_and_thawed_costs_nobody_the_lea
             token, since = group.token(leader), boottime()
             frozen.freeze()
             sleep_ttls(group, 2)
-            frozen.thaw()
-            sleep_ttls(group, 2)
             leads_throughout(group, leader, token, since)
+            group.witness.stop()  # what etcd does when it thaws is no promise of ours
+            frozen.thaw()
+            sleep_ttls(group, 1)
+            after = group.settle()
+            assert after is leader or group.token(after) > token
 
 
 DISK_TTL_SECONDS = 3
