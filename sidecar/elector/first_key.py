@@ -23,7 +23,7 @@ class FirstKey:
 
     def note(self, candidate: Candidate, now: float) -> None:
         """Take what the candidate knows after a fresh read of the queue, or after it moved on."""
-        if candidate.is_first and candidate.phase is Phase.WAITING:
+        if candidate.is_first and candidate.phase is Phase.WAITING and not candidate.holds_off(now):
             self._mine_since = now if self._mine_since is None else self._mine_since
             self._mine_until = now
         else:

@@ -20,6 +20,7 @@ from sidecar.election.events import (
     Look,
     Looked,
     Phase,
+    ProbeLease,
     Question,
     Release,
     Released,
@@ -170,7 +171,7 @@ def _fed(log: tuple[KeyChanged, ...], seat: Seat, event: Event) -> Seat:
     for effect in effects:
         if isinstance(effect, RenewNow):
             seat = seat._replace(wants_renewal=True)
-        else:
+        elif not isinstance(effect, ProbeLease):  # a probe only ever shortens a wait
             assert seat.sent is None, f"a second question while one is out: {effect}"
             seat = seat._replace(sent=Sent(effect, seat.lease_id, None))
     if isinstance(event, Renewed):
