@@ -34,6 +34,10 @@ class NotLeading(SidecarError):
     """Asked of a leader (resign, transfer, write), but this pod does not lead."""
 
 
+class ValueChanged(SidecarError):
+    """A value of ``/state`` is not the one that its writer had read, or would have liked not to be there."""
+
+
 class UnknownCandidate(SidecarError):
     """No candidate of that name stands in the queue."""
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Path, Query
 from prometheus_client.exposition import choose_encoder
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 
 from sidecar import __version__
 from sidecar.clock import Clock
-from sidecar.http import schema
+from sidecar.election.state import KEY_PATTERN
+from sidecar.http import schema, state_schema
 from sidecar.http.accept import asks_for_html_first
 from sidecar.http.body import candidates_body, history_body, leader_name
 from sidecar.http.guard import LocalOnly, Unstored
@@ -24,6 +25,7 @@ from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer
 from sidecar.http.port import Election, Health
 from sidecar.http.problem import describe_errors, problem
 from sidecar.http.request import read_json
+from sidecar.http.state import delete_value, put_value, read_value
 from sidecar.metrics import Metrics
 
 Handler = Callable[..., Awaitable[Response]]
@@ -32,6 +34,7 @@ Wait = Annotated[
     float | None,
     Query(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False, description="long poll: answer after so many seconds"),
 ]
+Key = Annotated[str, Path(pattern=KEY_PATTERN)]
 Since = Annotated[str | None, Query(description="with `wait`: answer at once if this is not the version")]
 
 
@@ -116,6 +119,7 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
     app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
     _offer_root(app, election, health, clock)
     _offer_transfer(app, election)
+    _offer_state(app, election)
     _offer_probes(app, health, metrics)
     return Unstored(LocalOnly(app))
 
@@ -142,6 +146,24 @@ def _offer_transfer(app: _Application, election: Election) -> None:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, 'the body must be {"to": NAME}, of a candidate')
 
     app.offer("POST", "/transfer", transfer, schema.TRANSFER, openapi_extra=schema.HEIR_BODY)
+
+
+def _offer_state(app: _Application, election: Election) -> None:
+    async def state(request: Request, key: Key) -> Response:
+        """A value that a leader has put, read from etcd now."""
+        return await read_value(election, key, request)
+
+    async def put_state(request: Request, key: Key) -> Response:
+        """Put a value, as the leader, if it is still the one that was read."""
+        return await put_value(election, key, request)
+
+    async def delete_state(request: Request, key: Key) -> Response:
+        """Delete a value, as the leader, if it is still the one that was read."""
+        return await delete_value(election, key, request)
+
+    app.offer("GET", "/state/{key}", state, state_schema.GET, openapi_extra=state_schema.GET_PARTS)
+    app.offer("PUT", "/state/{key}", put_state, state_schema.PUT, openapi_extra=state_schema.PUT_PARTS)
+    app.offer("DELETE", "/state/{key}", delete_state, state_schema.DELETE, openapi_extra=state_schema.DELETE_PARTS)
 
 
 def _offer_root(app: _Application, election: Election, health: Health, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from sidecar.election.lease import Renewal
 from sidecar.election.member import member_name, members_below, members_of
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
-from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Value, WriteAnswer
 from tests.simulation.etcd import SimulatedEtcd, Work
 from tests.simulation.host import Host
 from tests.simulation.member import Member
@@ -128,6 +128,29 @@ class SimulatedStore:
 
         _, done = await self._write(apply)
         return done
+
+    async def read_value(self, name: str) -> Value | None:
+        _, found = await self._write(lambda: self.etcd.truth.keys.get(name))
+        return None if found is None else Value(found.identity.encode("latin-1"), found.mod_revision)
+
+    async def write_value(
+        self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
+    ) -> WriteAnswer:
+        def apply() -> tuple[bool, bool]:
+            there = self.etcd.truth.keys
+            if content is not None:
+                self.etcd.check_space()
+            led = leader in there and there[leader].create_revision == token
+            if not led or revision != (there[name].mod_revision if name in there else 0):
+                return led, False
+            if content is None:
+                self.etcd.truth.delete([name])
+            else:
+                self.etcd.truth.put(name, 0, content.decode("latin-1"))
+            return led, True
+
+        header, (led, done) = await self._write(apply)
+        return WriteAnswer(header.revision if done else None, led)
 
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         watcher = await self._open_watch(name, from_revision)
