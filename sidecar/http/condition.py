@@ -31,12 +31,10 @@ def wanted_revision(if_match: Sequence[str], if_none_match: Sequence[str], *, ma
     Raises ``HTTPException``: 428 where the request names no revision, 400 where it cannot be understood. ``*`` in
     If-Match names none: a late repeat of such a write would go through.
     """
-    match, none_match = ", ".join(if_match).strip(), ", ".join(if_none_match).strip()
-    if match and none_match:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "give If-Match or If-None-Match, not both")
-    if none_match == "*" and may_create:
+    match = ", ".join(if_match).strip()
+    if may_create and not match and ", ".join(if_none_match).strip() == "*":
         return ABSENT
-    if not match or match == "*":
+    if match in ("", "*"):
         create = ", or If-None-Match: * for a value that is not there" if may_create else ""
         raise HTTPException(
             HTTPStatus.PRECONDITION_REQUIRED, f"give If-Match with the ETag of the value that you have read{create}"
@@ -44,7 +42,8 @@ def wanted_revision(if_match: Sequence[str], if_none_match: Sequence[str], *, ma
     tag = _TAG.fullmatch(match)
     if tag is None:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "If-Match must be one ETag, as it was answered, in its quotes")
-    return NEVER if tag["weak"] else _revision(tag["opaque"])
+    revision = _revision(tag["opaque"])
+    return NEVER if tag["weak"] or shows_current(if_none_match, revision) else revision
 
 
 def _revision(opaque: str) -> int:

@@ -35,14 +35,15 @@ PUT: Responses = _WRITING | {
 DELETE: Responses = _WRITING | {204: {"description": "deleted"}}
 
 
-def _condition(name: str, description: str) -> Schema:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+def _condition(name: str, description: str, **more: str) -> Schema:
+    schema = {"type": "string", **more}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
-_READ_BEFORE = _condition("If-Match", "the ETag of the value that was read")
+_READ_BEFORE = _condition("If-Match", "the ETag of the value that was read", pattern=r'^"[0-9]+"$')
 GET_PARTS: Schema = {"parameters": [_condition("If-None-Match", "ETags of what the reader has, or `*`")]}
-DELETE_PARTS: Schema = {"parameters": [_READ_BEFORE]}
+DELETE_PARTS: Schema = {"parameters": [_READ_BEFORE | {"required": True}]}
 PUT_PARTS: Schema = {
-    "parameters": [_READ_BEFORE, _condition("If-None-Match", "`*`: there is no value yet")],
+    "parameters": [_READ_BEFORE, _condition("If-None-Match", "instead: there is no value yet", pattern=r"^\*$")],
     "requestBody": {"required": False, "content": {VALUE_TYPE: {"schema": _VALUE}}},
 }

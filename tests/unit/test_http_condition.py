@@ -50,6 +50,7 @@ def test_a_put_where_nothing_may_be_creates(lines: list[str]) -> None:
         ([], ['"17"'], True),  # any value but that one
         ([], ["*, *"], True),
         ([], ["*"], False),
+        (["*"], ["*"], True),
     ],
 )
 def test_a_write_that_names_no_revision_is_told_to(
@@ -62,23 +63,17 @@ def test_a_write_that_names_no_revision_is_told_to(
     assert ("If-None-Match" in refused.value.detail) is may_create
 
 
+@pytest.mark.parametrize(("if_none_match", "revision"), [(["*"], NEVER), (['"17"'], NEVER), (['"18"'], 17)])
+def test_both_conditions_must_hold(if_none_match: list[str], revision: int) -> None:
+    assert wanted_revision(['"17"'], if_none_match, may_create=True) == revision
+
+
 @pytest.mark.parametrize(
-    ("if_match", "if_none_match"),
-    [
-        (["17"], []),
-        (['"17'], []),
-        (['"17", "18"'], []),
-        (['"17"', '"18"'], []),
-        (['"17" x'], []),
-        (['"1 7"'], []),
-        (['w/"17"'], []),
-        (['"17"'], ["*"]),
-        (["*"], ["*"]),
-    ],
+    "lines", [["17"], ['"17'], ['"17", "18"'], ['"17"', '"18"'], ['"17" x'], ['"1 7"'], ['w/"17"'], ['*, "17"']]
 )
-def test_a_condition_that_cannot_be_understood_is_refused(if_match: list[str], if_none_match: list[str]) -> None:
+def test_a_condition_that_cannot_be_understood_is_refused(lines: list[str]) -> None:
     with pytest.raises(HTTPException) as refused:
-        wanted_revision(if_match, if_none_match, may_create=True)
+        wanted_revision(lines, [], may_create=True)
     assert refused.value.status_code == 400
 
 
