@@ -9,6 +9,7 @@ from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
 from sidecar.election.member import member_name, members_below, members_of
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
+from sidecar.election.state import ABSENT
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
 from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Value, WriteAnswer
 from tests.simulation.etcd import SimulatedEtcd, Work
@@ -137,11 +138,10 @@ class SimulatedStore:
         self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
     ) -> WriteAnswer:
         def apply() -> tuple[bool, bool]:
-            there = self.etcd.truth.keys
             if content is not None:
                 self.etcd.check_space()
-            led = leader in there and there[leader].create_revision == token
-            if not led or revision != (there[name].mod_revision if name in there else 0):
+            led, unchanged = self._guards(name, revision, leader, token)
+            if not led or not unchanged:
                 return led, False
             if content is None:
                 self.etcd.truth.delete([name])
@@ -151,6 +151,12 @@ class SimulatedStore:
 
         header, (led, done) = await self._write(apply)
         return WriteAnswer(header.revision if done else None, led)
+
+    def _guards(self, name: str, revision: int, leader: str, token: int) -> tuple[bool, bool]:
+        """Whether the leader's key is still that of ``token``, and the value that of ``revision``."""
+        there = self.etcd.truth.keys
+        led = leader in there and there[leader].create_revision == token
+        return led, revision == (there[name].mod_revision if name in there else ABSENT)
 
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         watcher = await self._open_watch(name, from_revision)
