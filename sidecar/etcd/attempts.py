@@ -9,7 +9,7 @@ import grpc.aio
 from sidecar.errors import EtcdUnavailable
 from sidecar.etcd.auth import Tokens
 from sidecar.etcd.connections import Connection, Connections
-from sidecar.etcd.failures import Failure, Remedy, classify
+from sidecar.etcd.failures import Failure, Remedy, classify, was_refused_unread
 
 TOKEN = "token"  # noqa: S105 (the name of the metadata that holds it)
 
@@ -51,7 +51,7 @@ class Attempts:
     async def run(self, act: Act[Answer], timeout_seconds: float, *, once: bool = False) -> Answer:
         """Raises ``EtcdError``. ``act`` is called anew for each try; it may raise gRPC's errors and ``Failed`` too.
 
-        ``once``: it is not repeated where it may have had an effect, only where etcd refused the token.
+        ``once``: it is not repeated where it may have had an effect.
         """
         trying = _Trying()
         try:
@@ -86,7 +86,7 @@ class Attempts:
                 raise failure.error
             if trying.connection is not None:
                 await self._connections.leave(trying.connection, str(failure.error))
-                if once:
+                if once and not was_refused_unread(str(failure.error)):
                     raise failure.error
             endpoints_tried += 1
             if endpoints_tried >= self._connections.round_length:  # names resolved on the way lengthen it

@@ -73,8 +73,8 @@ class ValueStore(Protocol):
         """Put a value (None: delete it), if it is still that of ``revision`` and key ``leader`` that of ``token``.
 
         ``token`` is the key's creation, ``revision`` the value's last change, 0 for a value that is not there; one that
-        no value can have fails. One transaction, sent once, since it would not know its own effect again: after
-        ``EtcdUnavailable`` it may have been done, or may yet be.
+        no value can have fails. One transaction, not repeated once it may have had an effect, which it would not know
+        again: after ``EtcdUnavailable`` it may have been done, or may yet be.
         """
 
 

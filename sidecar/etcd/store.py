@@ -135,7 +135,7 @@ class EtcdStore:
         self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
     ) -> WriteAnswer:
         with self._counting():
-            # repeated at the next endpoint, what the first one did would look like another's change
+            # repeated, it would take what it did the first time for another's change
             header, body = await self._transact(keys.writing(name, content, revision, leader, token), once=True)
         if body.succeeded:
             return WriteAnswer(header.revision, led=True)

@@ -255,6 +255,15 @@ async def test_a_write_that_may_have_been_done_is_repeated_nowhere(
     assert [len(server.seen("Txn")) for server in servers] == [1, 0]
 
 
+@pytest.mark.parametrize("details", ["etcdserver: no leader", "etcdserver: rpc not supported for learner"])
+async def test_a_write_that_was_turned_away_unread_moves_to_the_next_endpoint_within_the_call(
+    servers: list[ScriptedEtcd], open_store: Opener, details: str
+) -> None:
+    servers[0].scripts["Txn"] = refusal(Code.UNAVAILABLE, details)
+    assert await written(opened(open_store, *servers)) == WriteAnswer(100, led=True)
+    assert [len(server.seen("Txn")) for server in servers] == [1, 1]
+
+
 async def test_the_write_after_one_that_failed_goes_to_the_next_endpoint(
     servers: list[ScriptedEtcd], open_store: Opener
 ) -> None:
