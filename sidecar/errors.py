@@ -34,16 +34,16 @@ class NotLeading(SidecarError):
     """Asked of a leader (resign, transfer, write), but this pod does not lead."""
 
 
-class ValueChanged(SidecarError):
-    """A value of ``/state`` is not the one that its writer had read, or would have liked not to be there."""
-
-
 class UnknownCandidate(SidecarError):
     """No candidate of that name stands in the queue."""
 
 
 class CannotTransfer(SidecarError):
     """The lead cannot be handed over to that candidate: says why."""
+
+
+class ValueChanged(SidecarError):
+    """A value of ``/state`` is not the one that its writer has read, or is there where it was to be created."""
 
 
 # etcd -----------------------------------------------------------------------------------------------------------------

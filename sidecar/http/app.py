@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Query
 from prometheus_client.exposition import choose_encoder
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,8 +15,7 @@ from starlette.types import ASGIApp
 
 from sidecar import __version__
 from sidecar.clock import Clock
-from sidecar.election.state import KEY_PATTERN
-from sidecar.http import schema, state_schema
+from sidecar.http import schema
 from sidecar.http.accept import asks_for_html_first
 from sidecar.http.body import candidates_body, history_body, leader_name
 from sidecar.http.guard import LocalOnly, Unstored
@@ -25,7 +24,8 @@ from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer
 from sidecar.http.port import Election, Health
 from sidecar.http.problem import describe_errors, problem
 from sidecar.http.request import read_json
-from sidecar.http.state import delete_value, put_value, read_value
+from sidecar.http.state import Key, delete_value, put_value, read_value
+from sidecar.http.state_schema import DELETE, DELETE_PARTS, GET, GET_PARTS, PUT, PUT_PARTS
 from sidecar.metrics import Metrics
 
 Handler = Callable[..., Awaitable[Response]]
@@ -34,7 +34,6 @@ Wait = Annotated[
     float | None,
     Query(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False, description="long poll: answer after so many seconds"),
 ]
-Key = Annotated[str, Path(pattern=KEY_PATTERN)]
 Since = Annotated[str | None, Query(description="with `wait`: answer at once if this is not the version")]
 
 
@@ -161,9 +160,9 @@ def _offer_state(app: _Application, election: Election) -> None:
         """Delete a value, as the leader, if it is still the one that was read."""
         return await delete_value(election, key, request)
 
-    app.offer("GET", "/state/{key}", state, state_schema.GET, openapi_extra=state_schema.GET_PARTS)
-    app.offer("PUT", "/state/{key}", put_state, state_schema.PUT, openapi_extra=state_schema.PUT_PARTS)
-    app.offer("DELETE", "/state/{key}", delete_state, state_schema.DELETE, openapi_extra=state_schema.DELETE_PARTS)
+    app.offer("GET", "/state/{key}", state, GET, openapi_extra=GET_PARTS)
+    app.offer("PUT", "/state/{key}", put_state, PUT, openapi_extra=PUT_PARTS)
+    app.offer("DELETE", "/state/{key}", delete_state, DELETE, openapi_extra=DELETE_PARTS)
 
 
 def _offer_root(app: _Application, election: Election, health: Health, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate, ValueChanged
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -32,7 +32,6 @@ def describe_errors(app: FastAPI) -> None:
     app.add_exception_handler(NotLeading, _not_leading)
     app.add_exception_handler(UnknownCandidate, _unknown_candidate)
     app.add_exception_handler(CannotTransfer, _cannot_transfer)
-    app.add_exception_handler(ValueChanged, _value_changed)
     app.add_exception_handler(EtcdError, _etcd_failed)
     app.add_exception_handler(Exception, _failed)
 
@@ -74,10 +73,6 @@ async def _unknown_candidate(_: Request, error: Exception) -> Response:
 
 async def _cannot_transfer(_: Request, error: Exception) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
-
-
-async def _value_changed(_: Request, error: Exception) -> Response:
-    return problem(HTTPStatus.PRECONDITION_FAILED, str(error))
 
 
 async def _etcd_failed(_: Request, error: Exception) -> Response:

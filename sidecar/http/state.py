@@ -1,17 +1,21 @@
 """``/state/{key}``: values that the leader writes and every pod reads. Their bytes are the workload's own affair."""
 
 from http import HTTPStatus
+from typing import Annotated
 
+from fastapi import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sidecar.election.state import ABSENT
-from sidecar.errors import NoSpace, NotLeading
+from sidecar.election.state import ABSENT, KEY_PATTERN
+from sidecar.errors import NoSpace, NotLeading, ValueChanged
 from sidecar.http.condition import etag, shows_current, wanted_revision
 from sidecar.http.port import Election
 from sidecar.http.request import read_body
 from sidecar.http.state_schema import VALUE_TYPE
+
+Key = Annotated[str, Path(pattern=KEY_PATTERN)]
 
 
 async def read_value(election: Election, key: str, request: Request) -> Response:
@@ -52,5 +56,7 @@ def _refuse_unless_leading(election: Election) -> None:
 async def _write(election: Election, key: str, content: bytes | None, revision: int) -> int:
     try:
         return await election.state.write(key, content, revision=revision)
+    except ValueChanged as error:
+        raise HTTPException(HTTPStatus.PRECONDITION_FAILED, str(error)) from error
     except NoSpace as error:
         raise HTTPException(HTTPStatus.INSUFFICIENT_STORAGE, f"etcd: {error}") from error

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from sidecar.election.queue import LockKey
 from sidecar.election.verdict import Reason, State, Transition, View
-from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate, ValueChanged
-from sidecar.etcd.port import Value
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
+from tests.support.fake_state import FakeState
 
 NOW = 1000.0
 LOCK = "/leader-sidecar/default/web"
@@ -57,35 +57,6 @@ class FixedClock:
         await asyncio.sleep(seconds)
 
 
-class FakeState:
-    """Values in memory. ``error`` is raised instead of any answer; ``leads`` is what etcd would say."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Value] = {}
-        self.revision = 40
-        self.leads = True
-        self.error: EtcdError | None = None
-
-    async def read(self, key: str) -> Value | None:
-        if self.error is not None:
-            raise self.error
-        return self.values.get(key)
-
-    async def write(self, key: str, content: bytes | None, *, revision: int) -> int:
-        if self.error is not None:
-            raise self.error
-        if not self.leads:
-            raise NotLeading
-        if revision != (self.values[key].revision if key in self.values else 0):
-            raise ValueChanged(f"{key} is another")
-        self.revision += 1
-        if content is None:
-            del self.values[key]
-        else:
-            self.values[key] = Value(content, self.revision)
-        return self.revision
-
-
 class FakeElection:
     """Says what it is told to. ``promised`` are the deadlines handed out; ``resigned`` the ``drain`` of each call,
     ``transferred`` whom the lead was handed over to."""
@@ -100,11 +71,10 @@ class FakeElection:
         self.resigned: list[bool] = []
         self.transferred: list[str] = []
         self.etcd_error: EtcdError | None = None
-        self.state = FakeState()
-        self.state.leads = view.is_leader
         self.transitions: Sequence[Transition] = (
             Transition(1_700_000_000.5, State.WAITING, State.LEADING, Reason.ELECTED, 17, 3.25),
         )
+        self.state = FakeState(leads=view.is_leader)
         self._changed = asyncio.Event()
 
     def show(self, view: View) -> None:
