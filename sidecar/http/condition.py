@@ -32,9 +32,9 @@ def wanted_revision(if_match: Sequence[str], if_none_match: Sequence[str], *, ma
     If-Match names none: a late repeat of such a write would go through.
     """
     match = ", ".join(if_match).strip()
-    if may_create and not match and ", ".join(if_none_match).strip() == "*":
+    if may_create and not if_match and ", ".join(if_none_match).strip() == "*":
         return ABSENT
-    if match in ("", "*"):
+    if not if_match or match == "*":
         create = ", or If-None-Match: * for a value that is not there" if may_create else ""
         raise HTTPException(
             HTTPStatus.PRECONDITION_REQUIRED, f"give If-Match with the ETag of the value that you have read{create}"

@@ -44,6 +44,6 @@ _READ_BEFORE = _condition("If-Match", "the ETag of the value that was read", pat
 GET_PARTS: Schema = {"parameters": [_condition("If-None-Match", "ETags of what the reader has, or `*`")]}
 DELETE_PARTS: Schema = {"parameters": [_READ_BEFORE | {"required": True}]}
 PUT_PARTS: Schema = {
-    "parameters": [_READ_BEFORE, _condition("If-None-Match", "instead: there is no value yet", pattern=r"^\*$")],
+    "parameters": [_READ_BEFORE, _condition("If-None-Match", "instead, and `*`: there is no value yet")],
     "requestBody": {"required": False, "content": {VALUE_TYPE: {"schema": _VALUE}}},
 }

@@ -22,11 +22,15 @@ LOSING = {("POST", "/resign"), ("POST", "/transfer")}
 """Operations that are meant to lose something."""
 
 
+_REJECTED = ("400", "404", "405", "409", "415", "422", "428", "5xx")
+
 _CONFIG = SchemathesisConfig.from_dict(
     {
         "checks": {
-            # like 404 and 409 they are about the value that stands there, not about the request's form
+            # 412 and 428, like 404 and 409, may be about the value that stands there, not about the request's form
             "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "404", "409", "412", "428", "5xx"]},
+            # 412: an ETag that is none of ours matches nothing
+            "negative_data_rejection": {"expected-statuses": [*_REJECTED, "412"]},
             "missing_required_header": {"expected-statuses": ["428"]},
         }
     }
