@@ -44,6 +44,7 @@ from sidecar.elector.notes import Notes
 from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
+from sidecar.elector.state import LeaderState
 from sidecar.errors import (
     AuthenticationFailed,
     CannotTransfer,
@@ -112,6 +113,7 @@ class Elector:
         self._promises = Promises(clock, max_promise_seconds)
         self._first_key = FirstKey(election, metrics)
         self._listing = Listing(store, lock, clock, tasks=self._tasks, history_back=self._drop_for_history)
+        self.state = LeaderState(store, lock, view=self.view, history_back=self._drop_for_history)
         self._clocks = (clock.now(), clock.wall())
         self._looked_at = clock.now()
         self._said: dict[type, str] = {}

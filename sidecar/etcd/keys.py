@@ -94,6 +94,18 @@ def shifting(kept: Iterable[LockKey], gone: Sequence[LockKey], mark: Note | None
     return rpc.TxnRequest(compare=compare, success=success)
 
 
+def writing(name: str, content: bytes | None, revision: int, leader: str, token: int) -> Any:
+    """Put a value, or delete it, under both guards; else read the leader's key, to tell which of them failed."""
+    key = encoded(name)
+    unchanged = rpc.Compare(key=key, target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision)
+    put = None if content is None else rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=content))
+    return rpc.TxnRequest(
+        compare=[_created_at(leader, token), unchanged],
+        success=[put or _deleting(name)],
+        failure=[rpc.RequestOp(request_range=one_key(leader))],
+    )
+
+
 def watching(name: str, from_revision: int) -> Any:
     return rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=encoded(name), start_revision=from_revision))
 

@@ -53,7 +53,41 @@ class Note:
     value: str
 
 
-class LockStore(Protocol):
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that a leader has put, and the revision of that change."""
+
+    content: bytes
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """What became of a guarded write: its ``revision``, None where nothing was done.
+
+    ``led`` is whether the leader's key was still there, with its token.
+    """
+
+    revision: int | None
+    led: bool
+
+
+class ValueStore(Protocol):
+    async def read_value(self, name: str) -> Value | None:
+        """Read one value; None where there is none."""
+
+    async def write_value(
+        self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
+    ) -> WriteAnswer:
+        """Put a value (None: delete it), if it is still that of ``revision`` and key ``leader`` that of ``token``.
+
+        ``token`` is the key's creation, ``revision`` the value's last change, 0 for a value that is not there; one that
+        no value can have fails. One transaction, not repeated once it may have had an effect, which it would not know
+        again: after ``EtcdUnavailable`` it may have been done, or may yet be.
+        """
+
+
+class LockStore(ValueStore, Protocol):
     async def grant(self, ttl_seconds: int) -> Renewal:
         """A new lease. Counts as its first renewal (it went through consensus)."""
 

@@ -20,7 +20,7 @@ from sidecar.etcd.auth import Tokens
 from sidecar.etcd.census import Census
 from sidecar.etcd.connections import Connection, Connections
 from sidecar.etcd.keepalive import Keepalive
-from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Note
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Note, Value, WriteAnswer
 from sidecar.etcd.protocol import rpc
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.watch import WatchStream, events_of
@@ -142,6 +142,22 @@ class EtcdStore:
             _, body = await self._transact(keys.shifting(kept, gone, mark))
         return bool(body.succeeded)
 
+    async def read_value(self, name: str) -> Value | None:
+        with self._counting():
+            _, body = await self._read(keys.one_key(name))
+        return Value(body.kvs[0].value, body.kvs[0].mod_revision) if body.kvs else None
+
+    async def write_value(
+        self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
+    ) -> WriteAnswer:
+        with self._counting():
+            # repeated, it would take what it did the first time for another's change
+            header, body = await self._transact(keys.writing(name, content, revision, leader, token), once=True)
+        if body.succeeded:
+            return WriteAnswer(header.revision, led=True)
+        found = body.responses[0].response_range.kvs
+        return WriteAnswer(None, led=bool(found) and found[0].create_revision == token)
+
     async def refuses_claims(self) -> bool:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET, alarm=rpc.NOSPACE)
         with self._counting():
@@ -217,15 +233,17 @@ class EtcdStore:
         header, body = await self._transact(keys.reading(*ranges), ends)
         return header, [response.response_range for response in body.responses]
 
-    async def _transact(self, request: Any, ends: float | None = None) -> tuple[Header, Any]:
-        answer = await self._ask(lambda etcd: etcd.kv.Txn, request, ends)
+    async def _transact(self, request: Any, ends: float | None = None, *, once: bool = False) -> tuple[Header, Any]:
+        answer = await self._ask(lambda etcd: etcd.kv.Txn, request, ends, once=once)
         return await self._admit(answer, linearizable=True), answer.body
 
     async def _read(self, request: Any, ends: float | None = None) -> tuple[Header, Any]:
         answer = await self._ask(lambda etcd: etcd.kv.Range, request, ends)
         return await self._admit(answer, linearizable=True), answer.body
 
-    async def _ask(self, method: Callable[[Connection], Any], request: Any, ends: float | None = None) -> _Answer:
+    async def _ask(
+        self, method: Callable[[Connection], Any], request: Any, ends: float | None = None, *, once: bool = False
+    ) -> _Answer:
         """One attempt, which ends with the loop's time ``ends`` where several share one deadline."""
 
         async def act(connection: Connection, metadata: Metadata) -> _Answer:
@@ -233,7 +251,7 @@ class EtcdStore:
             return _Answer(await method(connection)(request, metadata=metadata), at_send, sent_at)
 
         left = self._attempt_seconds if ends is None else max(0.0, ends - asyncio.get_running_loop().time())
-        return await self._attempts.run(act, left)
+        return await self._attempts.run(act, left, once=once)
 
     async def _admit(self, answer: _Answer, *, linearizable: bool) -> Header:
         header = keys.header_of(answer.body.header)

@@ -10,8 +10,9 @@ from sidecar.election.lease import Renewal
 from sidecar.election.member import member_name, members_below, members_of
 from sidecar.election.past import NO_PAST, Past, Probe, leading_name, read_past, released_name
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
+from sidecar.election.state import ABSENT
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
-from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Note
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Note, Value, WriteAnswer
 from tests.simulation.etcd import SimulatedEtcd, Work
 from tests.simulation.host import Host
 from tests.simulation.member import Member
@@ -147,6 +148,34 @@ class SimulatedStore:
 
         _, done = await self._write(apply)
         return done
+
+    async def read_value(self, name: str) -> Value | None:
+        _, found = await self._write(lambda: self.etcd.truth.keys.get(name))
+        return None if found is None else Value(found.identity.encode("latin-1"), found.mod_revision)
+
+    async def write_value(
+        self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
+    ) -> WriteAnswer:
+        def apply() -> tuple[bool, bool]:
+            if content is not None:
+                self.etcd.check_space()
+            led, unchanged = self._guards(name, revision, leader, token)
+            if not led or not unchanged:
+                return led, False
+            if content is None:
+                self.etcd.truth.delete([name])
+            else:
+                self.etcd.truth.put(name, 0, content.decode("latin-1"))
+            return led, True
+
+        header, (led, done) = await self._write(apply)
+        return WriteAnswer(header.revision if done else None, led)
+
+    def _guards(self, name: str, revision: int, leader: str, token: int) -> tuple[bool, bool]:
+        """Whether the leader's key is still that of ``token``, and the value that of ``revision``."""
+        there = self.etcd.truth.keys
+        led = leader in there and there[leader].create_revision == token
+        return led, revision == (there[name].mod_revision if name in there else ABSENT)
 
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         watcher = await self._open_watch(name, from_revision)

@@ -38,6 +38,10 @@ CALLS: dict[str, Callable[[LockStore, LockKey], Awaitable[object]]] = {
     "release": lambda store, mine: store.release(mine.name, mine.create_revision),
     "candidates": lambda store, mine: store.candidates(lock_of(mine)),
     "shift": lambda store, mine: store.shift([], [mine]),
+    "read_value": lambda store, mine: store.read_value(f"{mine.name}-value"),
+    "write_value": lambda store, mine: store.write_value(
+        f"{mine.name}-value", b"v", revision=0, leader=mine.name, token=mine.create_revision
+    ),
 }
 """What a candidate with this key may ask."""
 
