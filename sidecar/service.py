@@ -10,6 +10,7 @@ from sidecar import __version__
 from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
 from sidecar.election.member import write_member
+from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, PermissionDenied, SettingError
@@ -48,6 +49,9 @@ class _CommandedElector(Elector):
 
     async def resign(self, *, drain: bool) -> None:
         await super().resign(drain=True)
+
+    def end_lead(self, token: int, reason: Reason, *, drain: bool) -> None:
+        super().end_lead(token, reason, drain=True)
 
 
 class Service:
@@ -223,12 +227,12 @@ class Service:
         if self._pod is not None:
             await self._pod.hand_route_over(timeout_seconds)
 
-    async def _tell(self) -> bool:
+    async def _tell(self) -> bool | None:
         """Between leading no more and releasing the key: whether the workload is known to have finished."""
         async with asyncio.TaskGroup() as group:
             if self._pod is not None:
                 group.create_task(self._pod.take_off(), name="label-off")
-            return self._command is not None and await self._command.finish()
+            return None if self._command is None else await self._command.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})
