@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from sidecar.election.lease import attempt_seconds
+from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
@@ -88,6 +89,20 @@ class Sidecar:
             await self.elector.resign(drain=drain)
         except NotLeading:
             self.host.note("does not lead: nothing to resign")
+
+    def close_hold(self) -> None:
+        """Its workload, which held the lead, ends."""
+        token = self.elector.view().token
+        if token is not None:
+            self._monitor.gave_up(self.run)
+            self.elector.open_hold(token).closed()
+
+    async def be_unhealthy(self, seconds: float) -> None:
+        """Its workload is unhealthy for so long."""
+        await self.elector.stand_out(Reason.UNHEALTHY)
+        await self.host.clock.sleep(seconds)
+        if not self.host.dead:
+            self.elector.stand_in(Reason.UNHEALTHY)
 
     async def transfer(self, to: str) -> None:
         try:
