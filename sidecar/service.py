@@ -91,6 +91,7 @@ class Service:
             drain_seconds=settings.drain_timeout_seconds,
             tell=self._tell,
             describe=self._describe,
+            out_for=None if settings.health_check is None else Reason.UNHEALTHY,
         )
 
     def _make_pod(self, random: Random) -> OwnPod | None:
@@ -111,10 +112,12 @@ class Service:
                 pod = group.create_task(self._keep_pod(), name="pod")
                 command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
+                health = group.create_task(self._watch_health(), name="health")
                 succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
                 log.info("told to stop")
                 succession.cancel()
+                health.cancel()
                 await self._leave(session, pod)
                 elector.cancel()
                 await self._end_command(command)
@@ -149,6 +152,12 @@ class Service:
         if self._command is not None:
             await self._command.end()
         following.cancel()
+
+    async def _watch_health(self) -> None:
+        if self._settings.health_check is not None:
+            from sidecar.checked import make_checker
+
+            await make_checker(self._settings, self._elector, self._clock, self._metrics).run()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
