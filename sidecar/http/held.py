@@ -26,7 +26,7 @@ class Hold:
         return self._gone.done()
 
     def on_departure(self, act: Callable[[], None]) -> None:
-        """Call this at once when the client goes, whatever the stream is waiting for then."""
+        """Call this when the client goes: at once, whatever the stream waits for, and before the context ends."""
         self._gone.add_done_callback(lambda gone: None if gone.cancelled() else act())
 
     async def change(self, election: Election, version: str, timeout_seconds: float) -> None:

@@ -37,8 +37,6 @@ class HoldEvents(Events):
                     break
                 sent = view.version
                 await hold.change(self._election, sent, HEARTBEAT_SECONDS)
-            if hold.client_gone:  # what is called on departure may be a moment late
-                self._hold.closed()
 
     def _lasts(self, view: View) -> bool:
         return view.token == self._token or view.state in _GOES_ON

@@ -100,10 +100,17 @@ async def test_a_client_that_goes_is_noticed_while_an_event_cannot_be_sent(elect
         assert election.holds[0].ended == "closed"
 
 
-async def test_a_client_that_goes_at_the_moment_of_a_heartbeat_has_closed_its_hold(election: FakeElection) -> None:
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_client_that_goes_at_the_moment_of_a_change_has_closed_its_hold(
+    steps: int, election: FakeElection
+) -> None:
+    """Whatever the stream is about to do in that step of the event loop."""
     async with holding(election, Held(10)) as client:
-        asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS - 0.01, client.left.set)
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        election.show(LEADING)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        client.left.set()
+        await asyncio.sleep(0.001)
         assert election.holds[0].ended == "closed"
 
 
