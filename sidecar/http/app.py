@@ -116,7 +116,7 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
     app.offer("GET", "/candidates", candidates, schema.CANDIDATES)
     app.offer("GET", "/history", history, schema.HISTORY)
     app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
-    _offer_hold(app, election, held)
+    _offer_hold(app, election, held, clock)
     _offer_root(app, election, health, clock)
     _offer_transfer(app, election)
     _offer_probes(app, health, metrics)
@@ -135,13 +135,13 @@ def build_pod_app(election: Election, health: Health, metrics: Metrics) -> ASGIA
     return Unstored(app)
 
 
-def _offer_hold(app: _Application, election: Election, held: Held) -> None:
+def _offer_hold(app: _Application, election: Election, held: Held, clock: Clock) -> None:
     async def hold() -> Response:
         """The events of `/leader/watch` as long as this pod leads, which it does as long as this connection is open."""
         token = election.view().token
         if token is None:
             raise NotLeading
-        return HoldEvents(election, held, token)
+        return HoldEvents(election, held, clock, token)
 
     app.offer("GET", "/leader/hold", hold, schema.HOLD)
 

@@ -67,7 +67,7 @@ class Events(Response):
             while not hold.over:
                 view = self._election.view()
                 name = "heartbeat" if view.version == sent else "state"
-                await send(event(name, self._election, view))
+                await send(event(name, view, self._election.promise(view)))
                 sent = view.version
                 await hold.change(self._election, sent, HEARTBEAT_SECONDS)
 
@@ -76,8 +76,8 @@ def _answer(view: View, body: dict[str, Any]) -> Response:
     return Response(json.dumps(body), 200 if view.is_leader else 503, leader_headers(body), "application/json")
 
 
-def event(name: str, election: Election, view: View) -> Message:
-    """One event of a stream; its deadline is promised."""
-    body = leader_body(view, deadline=election.promise(view), now=None)
+def event(name: str, view: View, deadline: float | None) -> Message:
+    """One event of a stream; ``deadline`` was promised."""
+    body = leader_body(view, deadline=deadline, now=None)
     text = f"event: {name}\nid: {body['version']}\ndata: {json.dumps(body)}\n\n"
     return {"type": "http.response.body", "body": text.encode(), "more_body": True}

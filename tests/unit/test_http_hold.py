@@ -56,7 +56,7 @@ def election() -> FakeElection:
 @asynccontextmanager
 async def holding(election: FakeElection, held: Held) -> AsyncIterator[Client]:
     client = Client()
-    stream = HoldEvents(election, held, TOKEN)
+    stream = HoldEvents(election, held, FixedClock(), TOKEN)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, client.receive, client.send))
     try:
         await asyncio.sleep(0.01)
@@ -72,16 +72,33 @@ def app_of(election: FakeElection) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
-async def test_a_hold_is_tied_to_the_lead_at_once_and_gets_the_state_and_heartbeats_with_promised_deadlines(
-    election: FakeElection,
-) -> None:
+async def test_a_hold_is_tied_to_the_lead_at_once_and_told_the_state_and_each_change(election: FakeElection) -> None:
     async with holding(election, Held(10)) as client:
         assert [hold.token for hold in election.holds] == [TOKEN]
         assert client.events == ["event: state"]
-        await asyncio.sleep(HEARTBEAT_SECONDS + 0.1)
-        assert client.events == ["event: state", "event: heartbeat"]
-        assert election.promised == [NOW + 2.0] * 2
+        election.show(replace(LEADING, at_risk=True))
+        await asyncio.sleep(0.01)
+        assert client.events == ["event: state"] * 2
         assert election.holds[0].ended is None
+
+
+async def test_the_next_deadline_comes_when_half_the_time_of_the_last_is_over(election: FakeElection) -> None:
+    async with holding(election, Held(10)) as client:
+        await asyncio.sleep(3.1)
+        assert client.events == ["event: state", *["event: heartbeat"] * 3]
+        assert election.promised == [NOW + 2.0] * 4
+
+
+@pytest.mark.parametrize(("left", "heartbeats"), [(60.0, 2), (0.001, 100)])
+async def test_heartbeats_come_neither_rarer_than_promised_nor_without_a_pause(
+    left: float, heartbeats: int, election: FakeElection
+) -> None:
+    election.max_promise_seconds = 60.0
+    election.show(replace(LEADING, valid_until=NOW + left))
+    async with holding(election, Held(10)) as client:
+        await asyncio.sleep(10.05)
+        assert len(client.events) == pytest.approx(1 + heartbeats, abs=1)
+    assert HEARTBEAT_SECONDS < 5
 
 
 async def test_a_client_that_goes_has_closed_its_hold(election: FakeElection) -> None:
