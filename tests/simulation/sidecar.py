@@ -24,7 +24,10 @@ NewStore = Callable[[SimulatedEtcd, Host, float], SimulatedStore]
 
 
 class Sidecar:
-    """``run`` is this life's name; ``identity`` the pod's, which its next life shares."""
+    """``run`` is this life's name; ``identity`` the pod's, which its next life shares.
+
+    ``workload_says`` is whether it has finished, when it is told that the lead is given up.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Sidecar:
         self._tasks: list[asyncio.Task[None]] = []
         self._asks: asyncio.TimerHandle | None = None
         self.leaving = False
+        self.workload_says: bool | None = None
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -137,8 +141,9 @@ class Sidecar:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _tell(self) -> None:
+    async def _tell(self) -> bool | None:
         await self.host.clock.sleep(self._rng.uniform(0, 0.2))
+        return self.workload_says
 
     async def _ask_at_each_change(self) -> None:
         while True:
