@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.children import Child, Deadline
+from tests.support.commanded import Beats, OwnExec
 from tests.support.etcd import Cluster, running
 from tests.support.group import Group, sleep_ttls
 from tests.support.sidecar import SidecarProcess
@@ -21,9 +22,19 @@ HOLDER = Path(__file__).parents[1] / "support" / "holder.py"
 class Holder(Child):
     """A workload of that sidecar, for as long as its lead lasts."""
 
-    def __init__(self, sidecar: SidecarProcess, folder: Path, *, name: str = "h", keeps_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        sidecar: SidecarProcess | OwnExec,
+        folder: Path,
+        *,
+        name: str = "h",
+        keeps_seconds: float = 0.0,
+        waits: bool = False,
+    ) -> None:
+        """``waits`` for the lead before."""
         log = folder / f"{name}-{boottime()}.txt"
-        super().__init__(name, [sys.executable, "-I", "-S", HOLDER, str(sidecar.port), str(keeps_seconds)], log)
+        arguments = [str(sidecar.port), str(keeps_seconds), *(["waits"] if waits else [])]
+        super().__init__(name, [sys.executable, "-I", "-S", HOLDER, *arguments], log)
 
     def wait_for(self, what: str) -> float:
         """When it noted that."""
@@ -159,6 +170,39 @@ def test_a_lead_lost_ends_the_hold_and_closing_it_then_means_nothing(group: Grou
         workload.wait_for("ended")
         assert group.settle() is successor
     assert last_reason(leader) != "hold_closed"
+
+
+def test_a_native_sidecar_is_stopped_after_its_workload_and_waits_for_no_hold(group: Group, tmp_path: Path) -> None:
+    native = SidecarProcess(
+        "n",
+        etcd_endpoints=group.cluster.only.url,
+        lock_name="/hold/native",
+        folder=tmp_path,
+        ttl_seconds=TTL_SECONDS,
+        flags=["--native"],
+    )
+    with native, Holder(native, tmp_path, keeps_seconds=float("inf"), waits=True) as workload:
+        workload.wait_for("held")
+        told_at = boottime()
+        assert native.terminate() == 0
+        assert boottime() - told_at < TTL_SECONDS
+        assert "/hold/native/" not in group.cluster.ctl("get", "/hold/native/", "--prefix", "--keys-only")
+
+
+def test_beside_the_command_of_exec_a_hold_that_closes_waits_for_the_commands_end(group: Group, tmp_path: Path) -> None:
+    beats = Beats(tmp_path / "beats")
+    url, lock = group.cluster.only.url, "/hold/exec"
+    with (
+        OwnExec("x", tmp_path, beats.command("stubborn"), etcd_endpoints=url, lock_name=lock) as first,
+        OwnExec("y", tmp_path, beats.command(), etcd_endpoints=url, lock_name=lock) as second,
+        Holder(first, tmp_path, waits=True) as workload,
+    ):
+        beats.wait_for_starts(1)
+        second.wait_until("waiting")
+        workload.wait_for("held")
+        workload.kill()
+        beats.wait_for_starts(2)
+        beats.check()
 
 
 def test_a_waiter_cannot_be_held(group: Group) -> None:

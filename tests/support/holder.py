@@ -1,7 +1,8 @@
-"""A workload that ties the lead to a connection: ``python -I -S holder.py PORT [KEEPS_SECONDS]``.
+"""A workload that ties the lead to a connection: ``python -I -S holder.py PORT [KEEPS_SECONDS [waits]]``.
 
 It prints ``<CLOCK_BOOTTIME> held`` when it has the first event, ``told`` at the first that says that the lead is over,
 ``ended`` when the stream ends, and ends itself KEEPS_SECONDS after being told, ``inf`` for never.
+``waits``: it asks until its pod leads; else a refusal ends it.
 """
 
 import http.client
@@ -16,8 +17,27 @@ def note(what: str) -> None:
 
 port, keeps_seconds = int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
 connection = http.client.HTTPConnection("127.0.0.1", port)
-connection.request("GET", "/leader/hold")
-answer = connection.getresponse()
+
+
+def ask() -> http.client.HTTPResponse:
+    connection.request("GET", "/leader/hold")
+    return connection.getresponse()
+
+
+def ask_until_held() -> http.client.HTTPResponse:
+    while True:
+        try:
+            answer = ask()
+        except OSError:
+            connection.close()
+        else:
+            if answer.status == http.client.OK:
+                return answer
+            answer.read()
+        time.sleep(0.05)
+
+
+answer = ask_until_held() if "waits" in sys.argv[3:] else ask()
 if answer.status != http.client.OK:
     note(f"refused {answer.status}")
     sys.exit(1)
