@@ -192,17 +192,17 @@ def test_a_native_sidecar_is_stopped_after_its_workload_and_waits_for_no_hold(gr
 def test_beside_the_command_of_exec_a_hold_that_closes_waits_for_the_commands_end(group: Group, tmp_path: Path) -> None:
     beats = Beats(tmp_path / "beats")
     url, lock = group.cluster.only.url, "/hold/exec"
-    with (
-        OwnExec("x", tmp_path, beats.command("stubborn"), etcd_endpoints=url, lock_name=lock) as first,
-        OwnExec("y", tmp_path, beats.command(), etcd_endpoints=url, lock_name=lock) as second,
-        Holder(first, tmp_path, waits=True) as workload,
-    ):
+    with OwnExec("x", tmp_path, beats.command("stubborn"), etcd_endpoints=url, lock_name=lock) as first:
         beats.wait_for_starts(1)
-        second.wait_until("waiting")
-        workload.wait_for("held")
-        workload.kill()
-        beats.wait_for_starts(2)
-        beats.check()
+        with (
+            OwnExec("y", tmp_path, beats.command(), etcd_endpoints=url, lock_name=lock) as second,
+            Holder(first, tmp_path) as workload,
+        ):
+            second.wait_until("waiting")
+            workload.wait_for("held")
+            workload.kill()
+            beats.wait_for_starts(2)
+            beats.check()
 
 
 def test_a_waiter_cannot_be_held(group: Group) -> None:
