@@ -48,12 +48,12 @@ class Health:
 def checked(health: Health, *, well: bool, now: float, rules: HealthRules) -> Health:
     """One more result of the check."""
     if well == health.healthy:
-        return _decided(replace(health, streak=0), now)
+        return _decided(replace(health, streak=0), well, now)
     streak = health.streak + 1
     if streak < (rules.successes if well else rules.failures):
-        return _decided(replace(health, streak=streak), now)
+        return _decided(replace(health, streak=streak), well, now)
     ripe_at = now + rules.cool_down_seconds if health.fell else now
-    return _decided(replace(health, healthy=well, streak=0, ripe_at=ripe_at), now)
+    return _decided(replace(health, healthy=well, streak=0, ripe_at=ripe_at), well, now)
 
 
 def wants_look(health: Health, rules: HealthRules) -> bool:
@@ -84,10 +84,10 @@ def _stays(health: Health, *, others: int, leads: bool, now: float) -> Health:
     return _fallen(health)
 
 
-def _decided(health: Health, now: float) -> Health:
+def _decided(health: Health, well: bool, now: float) -> Health:
     if not health.healthy:
         return _fallen(health) if health.stands and not health.ignored else health
-    if health.stands or now >= health.ripe_at:
+    if health.stands or (well and now >= health.ripe_at):
         return replace(
             health, stands=True, fell=False, ignored=False, alone_since=None, followed_since=None, ripe_at=-math.inf
         )

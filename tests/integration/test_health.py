@@ -18,6 +18,7 @@ FAILURES = 2
 FLAGS = [
     f"--max-promise={PROMISE_SECONDS}",
     "--health-period=0.1",
+    "--health-timeout=20",
     f"--health-failure-threshold={FAILURES}",
     "--health-cool-down=1",
     "--health-ignore-after=3",

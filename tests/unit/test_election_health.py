@@ -73,10 +73,22 @@ def test_a_single_failure_in_the_cool_down_does_not_prolong_it_but_being_unhealt
     assert pod.check("+").stands
 
 
+def test_a_failure_never_makes_it_stand_in_line_however_long_it_was_well() -> None:
+    pod = Pod(RULES).check("++---++" + "+" * 9)
+    assert not pod.check("--").stands
+    assert pod.check("+").stands
+
+
 def test_a_flapping_one_leads_at_most_once_in_a_cool_down() -> None:
     pod = Pod(ESCAPING).check("+")
     seen = [pod.check(result).stands for result in "-+" * 100]
     assert not any(seen)
+
+
+def test_a_flapping_one_stays_out_though_its_check_takes_longer_than_the_cool_down() -> None:
+    pod = Pod(HealthRules(failures=2, successes=1, cool_down_seconds=0.5)).check("+")
+    seen = [pod.check(result).stands for result in "--+" * 100]
+    assert not any(seen[1:])
 
 
 def test_without_an_escape_nobody_looks_at_the_queue_and_an_unhealthy_one_never_stands() -> None:
