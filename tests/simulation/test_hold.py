@@ -101,7 +101,7 @@ def test_a_closing_counts_only_together_with_whatever_else_speaks_for_the_worklo
         leader.ask()
         hold = leader.elector.open_hold(token(leader))
         world.spawn(leader.resign(drain=True))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         hold.closed()
         if not waits:
             world.monitor.gave_up(leader.run)
@@ -126,6 +126,18 @@ def test_a_hold_that_closes_while_the_lead_is_in_doubt_ends_it() -> None:
         assert last_reason(leader) is Reason.HOLD_CLOSED
 
     in_a_quiet_world(7, play)
+
+
+def test_a_hold_that_outlives_its_elector_means_nothing() -> None:
+    async def play(world: World) -> None:
+        leader, _ = await until_led(world)
+        hold = leader.elector.open_hold(token(leader))
+        await leader.crash()
+        hold.closed()
+        await asyncio.sleep(1)
+        assert queue(world)[0] == leader.identity
+
+    in_a_quiet_world(10, play)
 
 
 def test_a_hold_of_an_earlier_lead_has_no_say_in_a_later_one() -> None:
