@@ -10,6 +10,7 @@ from sidecar import __version__
 from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
 from sidecar.election.member import write_member
+from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, PermissionDenied, SettingError
@@ -48,6 +49,9 @@ class _CommandedElector(Elector):
 
     async def resign(self, *, drain: bool) -> None:
         await super().resign(drain=True)
+
+    def end_lead(self, token: int, reason: Reason, *, drain: bool) -> None:
+        super().end_lead(token, reason, drain=True)
 
 
 class Service:
@@ -88,6 +92,7 @@ class Service:
             tell=self._tell,
             describe=self._describe,
             hold_off_seconds=settings.hold_off_seconds,
+            out_for=None if settings.health_check is None else Reason.UNHEALTHY,
         )
 
     def _make_pod(self, random: Random) -> OwnPod | None:
@@ -108,10 +113,12 @@ class Service:
                 pod = group.create_task(self._keep_pod(), name="pod")
                 command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
+                health = group.create_task(self._watch_health(), name="health")
                 succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
                 log.info("told to stop")
                 succession.cancel()
+                health.cancel()
                 await self._leave(session, pod)
                 elector.cancel()
                 await self._end_command(command)
@@ -146,6 +153,12 @@ class Service:
         if self._command is not None:
             await self._command.end()
         following.cancel()
+
+    async def _watch_health(self) -> None:
+        if self._settings.health_check is not None:
+            from sidecar.checked import make_checker
+
+            await make_checker(self._settings, self._elector, self._clock, self._metrics).run()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
@@ -224,12 +237,12 @@ class Service:
         if self._pod is not None:
             await self._pod.hand_route_over(timeout_seconds)
 
-    async def _tell(self) -> bool:
+    async def _tell(self) -> bool | None:
         """Between leading no more and releasing the key: whether the workload is known to have finished."""
         async with asyncio.TaskGroup() as group:
             if self._pod is not None:
                 group.create_task(self._pod.take_off(), name="label-off")
-            return self._command is not None and await self._command.finish()
+            return None if self._command is None else await self._command.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})

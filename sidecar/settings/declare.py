@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.names import election_problem, label_key_problem, label_value_problem, service_problem, subdomain_problem
+from sidecar.settings.health import parse_target
 
 ENVIRONMENT_PREFIX = "LEADER_SIDECAR_"
 
@@ -115,6 +116,18 @@ def seconds(given: str) -> float:
     if not math.isfinite(number) or number < 0:
         raise ValueError("write seconds, as in 2 or 0.5")
     return number
+
+
+def count(given: str) -> int:
+    number = int(given) if given.isascii() and given.isdigit() else 0
+    if number < 1:
+        raise ValueError("write a whole number, 1 or more")
+    return number
+
+
+def health_check(given: str) -> str:
+    parse_target(given)
+    return given
 
 
 def file(given: str) -> Path:

@@ -232,6 +232,66 @@ class Settings:
         unit="seconds",
         default=10.0,
     )
+    health_check: str | None = setting(
+        "health-check",
+        "Stand in line only while the workload answers here: http://localhost:PORT/PATH, or tcp://localhost:PORT.",
+        declare.health_check,
+        "none",
+        metavar="URL",
+        default=None,
+    )
+    health_period_seconds: float = setting(
+        "health-period",
+        "How often the workload is asked.",
+        declare.seconds,
+        "2",
+        metavar="SECONDS",
+        unit="seconds",
+        default=2.0,
+    )
+    health_timeout_seconds: float = setting(
+        "health-timeout",
+        "How long its answer may take.",
+        declare.seconds,
+        "1",
+        metavar="SECONDS",
+        unit="seconds",
+        default=1.0,
+    )
+    health_failure_threshold: int = setting(
+        "health-failure-threshold",
+        "So many failures in a row make the workload unhealthy.",
+        declare.count,
+        "3",
+        metavar="COUNT",
+        default=3,
+    )
+    health_success_threshold: int = setting(
+        "health-success-threshold",
+        "So many successes in a row make it healthy.",
+        declare.count,
+        "1",
+        metavar="COUNT",
+        default=1,
+    )
+    health_cool_down_seconds: float = setting(
+        "health-cool-down",
+        "How long a workload that was unhealthy must be healthy before its pod stands in line again.",
+        declare.seconds,
+        "10",
+        metavar="SECONDS",
+        unit="seconds",
+        default=10.0,
+    )
+    health_ignore_after_seconds: float | None = setting(
+        "health-ignore-after",
+        "When nobody has stood in line for that long, an unhealthy pod does.",
+        declare.seconds,
+        "never",
+        metavar="SECONDS",
+        unit="seconds",
+        default=None,
+    )
     log_format: str = setting(
         "log-format",
         "Form of the log on standard error.",
