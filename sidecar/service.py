@@ -23,6 +23,7 @@ from sidecar.succession import Succession, member_of
 from sidecar.vitals import Vitals
 
 if TYPE_CHECKING:
+    from sidecar.told import Told
     from sidecar.workload.exec.own import OwnCommand
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Service:
         )
         self._elector = self._make_elector(random)
         self._pod = self._make_pod(random)
+        self._told = self._make_told()
         self._succession = Succession(settings, self._elector, self._clock) if settings.follow_rollout else None
         self._vitals = Vitals(
             self._elector,
@@ -96,15 +98,26 @@ class Service:
             return None
         return OwnPod(self._settings, self._elector, clock=self._clock, random=random, metrics=self._metrics)
 
+    def _make_told(self) -> "Told | None":
+        settings = self._settings
+        if settings.leader_file is None and settings.on_elected is None and settings.on_lost is None:
+            return None
+        from sidecar.told import Told
+
+        return Told(settings, self._elector, self._metrics)
+
     async def run(self) -> int:
         self._introduce()
         self._http.bind()
+        if self._told is not None:
+            self._told.open()
         told_to_stop = self._listen_to_signals()
         try:
             async with asyncio.TaskGroup() as group:
                 http = group.create_task(self._http.serve(), name="http")
                 elector = group.create_task(self._elector.run(), name="elector")
                 pod = group.create_task(self._keep_pod(), name="pod")
+                told = group.create_task(self._tell_on(), name="told")
                 command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
                 succession = group.create_task(self._follow_rollout(), name="succession")
@@ -112,6 +125,7 @@ class Service:
                 log.info("told to stop")
                 succession.cancel()
                 await self._leave(session, pod)
+                await self._end_telling(told)
                 elector.cancel()
                 await self._end_command(command)
                 await self._http.stop(LAST_CALLS_SECONDS)
@@ -145,6 +159,15 @@ class Service:
         if self._command is not None:
             await self._command.end()
         following.cancel()
+
+    async def _tell_on(self) -> None:
+        if self._told is not None:
+            await self._told.run()
+
+    async def _end_telling(self, telling: asyncio.Task[None]) -> None:
+        if self._told is not None:
+            await self._told.end()
+        telling.cancel()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
@@ -228,7 +251,9 @@ class Service:
         async with asyncio.TaskGroup() as group:
             if self._pod is not None:
                 group.create_task(self._pod.take_off(), name="label-off")
-            return self._command is not None and await self._command.finish()
+            if self._command is not None:
+                return await self._command.finish()
+            return self._told is not None and await self._told.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})
