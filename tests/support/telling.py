@@ -1,4 +1,4 @@
-"""An election that can be told to lead and to stop, for what tells the workload: on the loop's time, which tests fake."""
+"""An election that can be told to lead and to stop, for what tells the workload; its time is the loop's."""
 
 import asyncio
 from collections.abc import Callable

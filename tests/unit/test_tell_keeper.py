@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -64,7 +65,7 @@ async def test_a_leader_writes_every_half_promise_and_each_deadline_was_promised
         await asyncio.sleep(5 * EVERY_SECONDS + 0.5)
     written = [(at, body) for at, body, _ in bench.written if body["is_leader"]]
     assert len(written) == 6
-    for (earlier, _), (later, _) in zip(written, written[1:], strict=False):
+    for (earlier, _), (later, _) in itertools.pairwise(written):
         assert later - earlier == pytest.approx(EVERY_SECONDS, abs=0.01)
     for at, body, promised in bench.written[1:]:
         until = body["valid_until_boottime_ns"] / 1e9
