@@ -1,12 +1,15 @@
 """The leader file on the disk."""
 
+import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from sidecar.errors import ExitCode, SettingError
+from sidecar.workload.tell import file as file_module
 from sidecar.workload.tell.file import LeaderFile
 
 
@@ -57,3 +60,49 @@ async def test_a_disk_that_fails_later_raises_and_the_old_text_stands(tmp_path: 
     with pytest.raises(OSError, match="leader"):
         await file.replace("new")
     assert (tmp_path / "leader").read_text() == "old"
+
+
+async def test_a_disk_that_stands_still_holds_nobody_up_and_no_old_text_comes_after_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, reached, really_open = threading.Event(), threading.Event(), os.open
+
+    def stuck(*arguments: object, **more: object) -> int:
+        reached.set()
+        disk.wait(30)
+        return really_open(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(file_module, "WRITE_SECONDS", 0.01)
+    file = LeaderFile(tmp_path / "leader")
+    file.open("first")
+    with monkeypatch.context() as standing:
+        standing.setattr(os, "open", stuck)
+        for text in ("second", "third"):
+            with pytest.raises(TimeoutError, match="does not answer"):
+                await file.replace(text)
+        assert reached.wait(30)
+    assert (tmp_path / "leader").read_text() == "first"
+    monkeypatch.setattr(file_module, "WRITE_SECONDS", 30)
+    disk.set()
+    while True:
+        try:
+            await file.replace("fourth")
+            break
+        except TimeoutError:  # the second is still on its way
+            await asyncio.sleep(0)
+    assert (tmp_path / "leader").read_text() == "fourth"
+
+
+async def test_a_system_that_gives_no_thread_is_a_failure_like_others_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    file = LeaderFile(tmp_path / "leader")
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OSError, match="can't start new thread"):
+            await file.replace("first")
+    await file.replace("second")
+    assert (tmp_path / "leader").read_text() == "second"

@@ -32,6 +32,8 @@ class LeaderFile:
             await self._threads.run(functools.partial(self._write, text), WRITE_SECONDS)
         except (TimeoutError, TooManyCalls) as stuck:
             raise TimeoutError(f"{self._path}: the disk does not answer") from stuck
+        except RuntimeError as error:
+            raise OSError(f"{self._path}: {error}") from error
 
     def _write(self, text: str) -> None:
         # made anew each time: the workload may write in that folder too, and a link left there is not followed
