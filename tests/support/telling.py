@@ -13,11 +13,14 @@ MAX_PROMISE_SECONDS = 2.0
 
 
 class ToldElection:
-    """``valid_until`` is that of a leader's next views; ``promised`` every deadline handed out."""
+    """``valid_until`` is that of a leader's next views, ``leader`` whom a follower knows to lead; ``promised`` is every
+    deadline handed out.
+    """
 
     def __init__(self) -> None:
         self.listener: Callable[[Transition], None] = lambda _: None
         self.valid_until = 1e9
+        self.leader: str | None = "web-1"
         self.promised: list[float] = []
         self._shown = replace(FOLLOWING, state=State.CONNECTING)
         self._changed = asyncio.Event()
@@ -25,11 +28,14 @@ class ToldElection:
     def move(self, state: State, token: int | None = None) -> None:
         """Go to this state; ``token`` where that is a leader's."""
         before, counter = self._shown, int(self._shown.version.split(".")[1])
-        view = LEADING if state is State.LEADING else FOLLOWING
+        view = LEADING if state is State.LEADING else replace(FOLLOWING, leader=self.leader)
         self._shown = replace(view, state=state, token=token, version=f"i.{counter + 1}")
         self._changed.set()
         self._changed = asyncio.Event()
         self.listener(Transition(0.0, before.state, state, None, token or before.token, 1.0))
+
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        self.listener = listener
 
     def view(self) -> View:
         return replace(self._shown, valid_until=self.valid_until if self._shown.is_leader else None)

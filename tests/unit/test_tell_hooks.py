@@ -37,7 +37,7 @@ class Bench:
         self.hooks = Hooks(
             self.election, compose, hooks, self._post, answer_seconds=ANSWER_SECONDS, metrics=self.metrics
         )
-        self.election.listener = self.hooks.note
+        self.election.listen(self.hooks.note)
 
     async def _post(self, hook: Hook, body: bytes) -> None:
         self.sent.append((asyncio.get_running_loop().time(), json.loads(body)))
@@ -269,10 +269,22 @@ async def test_a_lead_that_is_regained_is_told_again_with_the_same_token() -> No
     assert bench.events() == [("elected", 5), ("lost", 5), ("elected", 5)]
 
 
-async def test_a_run_that_has_to_wait_tells_so_once() -> None:
+async def test_a_run_that_finds_another_leading_tells_so_once() -> None:
     bench = Bench()
     async with bench.running(lead=False):
         await bench.move(State.WAITING)
         await bench.move(State.CONNECTING)
         await bench.move(State.WAITING)
     assert bench.events() == [("lost", None)]
+
+
+async def test_a_run_that_leads_at_once_tells_of_no_end_before() -> None:
+    bench = Bench()
+    bench.election.leader = None
+    async with bench.running(lead=False):
+        await bench.move(State.WAITING)
+        await bench.move(State.LEADING, 5)
+        await bench.move(State.CONNECTING)
+        bench.election.leader = "web-1"
+        await bench.move(State.WAITING)
+    assert bench.events() == [("elected", 5), ("lost", 5)]

@@ -26,6 +26,7 @@ class Bench:
         self.election, self.metrics = ToldElection(), Metrics()
         self.written: list[tuple[float, dict[str, Any], list[float]]] = []
         self.failures: list[OSError] = []
+        self.busy = False
         self.disk = asyncio.Event()
         self.disk.set()
         self.keeper = FileKeeper(
@@ -34,7 +35,10 @@ class Bench:
 
     async def _replace(self, text: str) -> None:
         promised = list(self.election.promised)
+        assert not self.busy, "two bodies may come in any order"
+        self.busy = True
         await self.disk.wait()
+        self.busy = False
         if self.failures:
             raise self.failures.pop()
         self.written.append((asyncio.get_running_loop().time(), json.loads(text), promised))

@@ -1,9 +1,12 @@
 """Which change of state is news for a webhook."""
 
+from dataclasses import replace
+
 import pytest
 
-from sidecar.election.verdict import State, Transition
-from sidecar.workload.tell.news import News, What, news_of
+from sidecar.election.verdict import State, Transition, View
+from sidecar.workload.tell.news import News, What, news_at_start, news_of
+from tests.support.http import FOLLOWING, LEADING
 
 ELECTED, LOST = News(What.ELECTED, 5), News(What.LOST, 5)
 
@@ -25,9 +28,20 @@ ELECTED, LOST = News(What.ELECTED, 5), News(What.LOST, 5)
     ],
 )
 def test_each_beginning_and_each_end_of_a_lead_is_told_once(before: State, after: State, told: News | None) -> None:
-    assert news_of(Transition(0.0, before, after, None, 5, 1.0), first=False) == told
+    assert news_of(Transition(0.0, before, after, None, 5, 1.0)) == told
 
 
-def test_a_run_that_has_to_wait_tells_so_first_for_an_earlier_run_may_have_told_of_a_lead() -> None:
-    waits = Transition(0.0, State.CONNECTING, State.WAITING, None, None, 1.0)
-    assert news_of(waits, first=True) == News(What.LOST, None)
+WAITING = replace(FOLLOWING, state=State.WAITING)
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (WAITING, News(What.LOST, None)),
+        (replace(WAITING, leader=None), None),
+        (replace(FOLLOWING, state=State.CONNECTING), None),
+        (LEADING, None),
+    ],
+)
+def test_at_start_it_is_told_that_another_leads_once_that_is_known(view: View, told: News | None) -> None:
+    assert news_at_start(view) == told

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sidecar.election.verdict import State, Transition
 from sidecar.metrics import Metrics
-from sidecar.workload.tell.news import News, What, news_of
+from sidecar.workload.tell.news import News, What, news_at_start, news_of
 from sidecar.workload.tell.port import Compose, Election
 from sidecar.workload.tell.post import Hook, HookError, NobodyListens
 
@@ -65,9 +65,11 @@ class Hooks:
         """Called with each transition as it happens."""
         if transition.from_state is State.DRAINING and self._end is not None:
             self._end.settle(finished=False)  # the key has gone: nothing waits for the workload any more
-        news = news_of(transition, first=self._latest is None)
-        if news is None:
-            return
+        news = news_of(transition)
+        if news is not None:
+            self._take(news)
+
+    def _take(self, news: News) -> None:
         self._latest = _Delivery(news, asyncio.get_running_loop().create_future())
         self._ring.set()
         if news.what is What.LOST:
@@ -82,11 +84,21 @@ class Hooks:
         return await asyncio.shield(self._end.finished)
 
     async def run(self) -> None:
+        await self._take_first()
         while True:
             await self._ring.wait()
             self._ring.clear()
             if self._latest is not None:
                 await self._carry(self._latest)
+
+    async def _take_first(self) -> None:
+        while self._latest is None:
+            view = self._election.view()
+            news = news_at_start(view)
+            if news is not None and self._latest is None:
+                self._take(news)
+                return
+            await self._election.changed(view.version)
 
     async def _carry(self, delivery: _Delivery) -> None:
         hook, finished = self._hooks.get(delivery.news.what), False

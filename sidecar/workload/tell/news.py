@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sidecar.election.verdict import State, Transition
+from sidecar.election.verdict import State, Transition, View
 
 
 class What(StrEnum):
@@ -15,22 +15,25 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """``token`` is the leadership's; None for one that an earlier run may have told of."""
+    """``token`` is the leadership's; None for one of which only an earlier run knew."""
 
     what: What
     token: int | None
 
 
-def news_of(transition: Transition, *, first: bool) -> News | None:
-    """What there is to tell of a transition; ``first`` while nothing has been told since this process began.
-
-    An earlier run may have died after it told of a lead: a workload that outlived it is told as soon as it is known
-    that this run waits for its turn.
-    """
+def news_of(transition: Transition) -> News | None:
+    """What there is to tell of a transition."""
     if transition.to_state is State.LEADING:
         return News(What.ELECTED, transition.token)
     if transition.from_state is State.LEADING:
         return News(What.LOST, transition.token)
-    if first and transition.to_state is State.WAITING:
-        return News(What.LOST, None)
     return None
+
+
+def news_at_start(view: View) -> News | None:
+    """What there is to tell while nothing has been told since this process began: that another leads.
+
+    An earlier run may have died after it told of a lead, and the workload outlived it. Not before another is known to
+    lead: a run that takes the earlier one's place goes on with its lead.
+    """
+    return News(What.LOST, None) if view.state is State.WAITING and view.leader is not None else None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from sidecar.election.verdict import View
+from sidecar.election.verdict import Transition, View
 
 Compose = Callable[[View, float | None], dict[str, Any]]
 """The body of ``/leader`` for a view and the deadline handed out with it (CLOCK_BOOTTIME seconds)."""
@@ -18,3 +18,6 @@ class Election(Protocol):
 
     async def changed(self, version: str) -> None:
         """Return once the view's version is another than ``version``."""
+
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        """Call this with every transition from now on."""
