@@ -1,13 +1,16 @@
 """Leader file and webhooks of real sidecars on a real etcd: what workloads that only know these are told, and when."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sidecar.errors import ExitCode
+from tests.integration.test_readme import blocks
 from tests.support.children import Deadline
 from tests.support.etcd import Cluster, running
 from tests.support.group import metric, wait_for_metric
@@ -17,6 +20,7 @@ from tests.support.receiver import Receiver
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
+DOCS = Path(__file__).parents[2] / "docs"
 SHORT_TTL_SECONDS = 4
 """A shorter one may run out on a busy machine."""
 LONG = ("--ttl=60", "--max-promise=40", "--drain-timeout=50")
@@ -222,6 +226,37 @@ def test_without_etcd_no_deadline_is_later_than_the_validity_and_the_same_lead_i
     etcd.start()
     pod.workload.wait_for("elected", token=token, since=lost.at)
     pod.file.wait_for("a leader's", lambda body: body["token"] == token)
+
+
+# === The docs
+
+
+def test_the_readers_gate_in_the_docs_is_open_while_its_pod_leads_and_not_on_an_old_body(
+    pods: Pods, tmp_path: Path
+) -> None:
+    """As written but for the path."""
+    left = tmp_path / "left"
+    leads, leads_by_what_is_left = _gate(tmp_path / "a" / "leader"), _gate(left)
+    assert not leads(), "there is no file"
+    pod = pods.start("a")
+    pod.lead()
+    assert leads()
+    pod.sidecar.kill()
+    deadline = Deadline(60)
+    while deadline.goes_on() and leads():
+        pass
+    assert boottime() >= pod.file.last_deadline()
+    an_hour_ahead = (boottime() + 3600) * 1e9
+    left.write_text(json.dumps(pod.file.body() | {"valid_until_boottime_ns": int(an_hour_ahead)}))
+    assert not leads_by_what_is_left(), "it was written before the machine was started"
+
+
+def _gate(path: Path) -> Callable[[], bool]:
+    (block,) = blocks(DOCS / "hooks.md", "python")
+    names: dict[str, Any] = {}
+    exec(block.replace("/leader/leader.json", str(path)), names)  # noqa: S102 - our own docs
+    gate: Callable[[], bool] = names["leads"]
+    return gate
 
 
 # === Refusals
