@@ -10,6 +10,8 @@ from sidecar.errors import SidecarError
 
 MOST_BYTES = 65_536
 """Of an answer's body, which nobody reads."""
+MOST_SAID = 200
+"""Characters of what is wrong with an answer: it may repeat that."""
 _NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH}
 """A machine without IPv6, or without IPv4, on its loopback."""
 
@@ -43,7 +45,7 @@ async def post(hook: Hook, body: bytes) -> None:
         await writer.drain()
         status = await _status(connection, reader)
     except (OSError, h11.RemoteProtocolError) as error:
-        raise HookError(f"{hook.url} gave no answer: {error}") from error
+        raise HookError(f"{hook.url} gave no answer: {str(error)[:MOST_SAID]}") from error
     finally:
         writer.transport.abort()
     if 300 <= status < 400:
