@@ -246,14 +246,17 @@ class Service:
         if self._pod is not None:
             await self._pod.hand_route_over(timeout_seconds)
 
-    async def _tell(self) -> bool:
-        """Between leading no more and releasing the key: whether the workload is known to have finished."""
+    async def _tell(self) -> bool | None:
+        """Between leading no more and releasing the key: whether the workload is known to have finished.
+
+        None where nothing speaks for it.
+        """
         async with asyncio.TaskGroup() as group:
             if self._pod is not None:
                 group.create_task(self._pod.take_off(), name="label-off")
             if self._command is not None:
                 return await self._command.finish()
-            return self._told is not None and await self._told.finish()
+            return None if self._told is None else await self._told.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})

@@ -48,12 +48,15 @@ class Told:
                 if teller is not None:
                     group.create_task(teller.run(), name=type(teller).__name__)
 
-    async def finish(self) -> bool:
-        """Between leading no more and releasing the key: whether the workload says that it has finished. Bounded."""
+    async def finish(self) -> bool | None:
+        """Between leading no more and releasing the key: whether the workload says that it has finished. Bounded.
+
+        None where nothing is asked of it.
+        """
         async with asyncio.TaskGroup() as group:
             if self._keeper is not None:
                 group.create_task(self._keeper.say(), name="leader-file")
-            return self._hooks is not None and await self._hooks.finish()
+            return None if self._hooks is None else await self._hooks.finish()
 
     async def end(self) -> None:
         """The last word of the file; none while the lock is left as it is, and with it the last deadline."""

@@ -182,7 +182,7 @@ async def test_without_on_lost_nobody_speaks_for_the_workload() -> None:
     bench = Bench(What.ELECTED)
     async with bench.running():
         bench.election.move(State.DRAINING)
-        assert await bench.hooks.finish() is False
+        assert await bench.hooks.finish() is None
     assert bench.events() == [("elected", 5)]
 
 

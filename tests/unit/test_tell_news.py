@@ -38,6 +38,7 @@ WAITING = replace(FOLLOWING, state=State.WAITING)
     ("view", "told"),
     [
         (WAITING, News(What.LOST, None)),
+        (replace(WAITING, state=State.STANDING_OUT), News(What.LOST, None)),
         (replace(WAITING, leader=None), None),
         (replace(FOLLOWING, state=State.CONNECTING), None),
         (LEADING, None),

@@ -43,7 +43,7 @@ async def test_before_the_lock_goes_the_file_says_so_and_nobody_speaks_for_its_r
     election = ToldElection()
     told = Told(settings, election, Metrics())
     election.move(State.DRAINING)
-    assert await told.finish() is False
+    assert await told.finish() is None
     assert body(path)["state"] == "draining"
 
 

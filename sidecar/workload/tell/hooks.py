@@ -77,10 +77,10 @@ class Hooks:
             if self._request is not None:
                 self._request.cancel()
 
-    async def finish(self) -> bool:
-        """After the lead went: whether the workload has finished, once that is known. Bounded."""
+    async def finish(self) -> bool | None:
+        """After the lead went: whether the workload has finished, once known; None where it is not asked. Bounded."""
         if self._end is None or What.LOST not in self._hooks:
-            return False
+            return None
         return await asyncio.shield(self._end.finished)
 
     async def run(self) -> None:

@@ -36,4 +36,5 @@ def news_at_start(view: View) -> News | None:
     An earlier run may have died after it told of a lead, and the workload outlived it. Not before another is known to
     lead: a run that takes the earlier one's place goes on with its lead.
     """
-    return News(What.LOST, None) if view.state is State.WAITING and view.leader is not None else None
+    out = view.state in (State.WAITING, State.STANDING_OUT)
+    return News(What.LOST, None) if out and view.leader is not None else None
