@@ -214,15 +214,6 @@ class Settings:
         metavar="PREFIX",
         default="leader-sidecar",
     )
-    drain_timeout_seconds: float = setting(
-        "drain-timeout",
-        "Longest wait for the workload when the lead is given up on purpose.",
-        declare.seconds,
-        "10",
-        metavar="SECONDS",
-        unit="seconds",
-        default=10.0,
-    )
     on_elected: str | None = setting(
         "on-elected",
         "Where to POST that this pod leads now: a program in this pod.",
@@ -248,6 +239,15 @@ class Settings:
         "none",
         metavar="FILE",
         default=None,
+    )
+    drain_timeout_seconds: float = setting(
+        "drain-timeout",
+        "Longest wait for the workload when the lead is given up on purpose.",
+        declare.seconds,
+        "10",
+        metavar="SECONDS",
+        unit="seconds",
+        default=10.0,
     )
     log_format: str = setting(
         "log-format",
