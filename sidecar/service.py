@@ -141,6 +141,15 @@ class Service:
         log.info("stopped")
         return ExitCode.OK if self._command is None else self._command.code()
 
+    async def _tell_on(self) -> None:
+        if self._told is not None:
+            await self._told.run()
+
+    async def _end_telling(self, telling: asyncio.Task[None]) -> None:
+        if self._told is not None:
+            await self._told.end()
+        telling.cancel()
+
     def _listen_to_signals(self) -> asyncio.Event:
         """The event of having been told to stop: by a signal, or by the command's own end."""
         if self._command is not None:
@@ -159,15 +168,6 @@ class Service:
         if self._command is not None:
             await self._command.end()
         following.cancel()
-
-    async def _tell_on(self) -> None:
-        if self._told is not None:
-            await self._told.run()
-
-    async def _end_telling(self, telling: asyncio.Task[None]) -> None:
-        if self._told is not None:
-            await self._told.end()
-        telling.cancel()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
