@@ -223,6 +223,32 @@ class Settings:
         metavar="PREFIX",
         default="leader-sidecar",
     )
+    on_elected: str | None = setting(
+        "on-elected",
+        "Where to POST that this pod leads now: a program in this pod.",
+        declare.hook,
+        "none",
+        metavar="URL",
+        default=None,
+        shown=declare.without_credentials,
+    )
+    on_lost: str | None = setting(
+        "on-lost",
+        "Where to POST that it leads no more; the answer says that the workload has finished.",
+        declare.hook,
+        "none",
+        metavar="URL",
+        default=None,
+        shown=declare.without_credentials,
+    )
+    leader_file: Path | None = setting(
+        "leader-file",
+        "File to keep the body of /leader in, on a volume that the workload reads.",
+        declare.file,
+        "none",
+        metavar="FILE",
+        default=None,
+    )
     drain_timeout_seconds: float = setting(
         "drain-timeout",
         "Longest wait for the workload when the lead is given up on purpose.",
