@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 
 from sidecar.clock import Clock
-from sidecar.election.candidate import Candidate
+from sidecar.election.candidate import NEVER, Candidate
 from sidecar.election.events import (
     Claimed,
     ClockJumped,
@@ -21,6 +21,7 @@ from sidecar.election.events import (
     Question,
     Release,
     RenewNow,
+    Shift,
     StepDown,
     Tick,
     TransferRequested,
@@ -38,6 +39,7 @@ from sidecar.elector.follow import Followed
 from sidecar.elector.heirs import plan_transfer, read_muster
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
+from sidecar.elector.memory import Memory
 from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
@@ -73,7 +75,8 @@ class Elector:
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
     bounds itself, and answers True when the workload has finished: then no promise is waited for.
     ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
-    ``describe`` gives the value of the member key; without it only the identity is told.
+    ``describe`` gives the value of the member key; without it only the identity is told. ``memory`` is told of the
+    place in the queue, for a later run to resume.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Elector:
         drain_seconds: float,
         tell: StepDownWork,
         describe: Callable[[], str] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
@@ -104,6 +108,7 @@ class Elector:
             store, clock, random, spawn=self._spawn, feed=self._feed, history_back=self._drop_for_history
         )
         self._promises = Promises(clock, max_promise_seconds)
+        self._memory, self._inherited_until = memory, -NEVER
         self._first_key = FirstKey(election, metrics)
         self._listing = Listing(store, lock, clock, tasks=self._tasks, history_back=self._drop_for_history)
         self._clocks = (clock.now(), clock.wall())
@@ -199,6 +204,11 @@ class Elector:
 
     # --- giving the lead up
 
+    def inherit(self) -> None:
+        """The session is an earlier run's: what that one promised is kept, though nobody here knows what it was."""
+        self._promises.inherit()
+        self._inherited_until = self._promises.latest
+
     async def resign(self, *, drain: bool) -> None:
         """Give the lead up and rejoin at the tail. Without ``drain`` nothing is waited for: the workload has stopped.
 
@@ -257,6 +267,8 @@ class Elector:
         return wish
 
     async def _leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> None:
+        if not drain:  # the workload has finished
+            self._inherited_until = -NEVER
         self._feed(wish)
         work = self._give_up(self._leaving, drain=drain)
         self._leaving = self._spawn(work, name=f"leave {self.election}")
@@ -267,6 +279,8 @@ class Elector:
             await earlier
         if drain and self._candidate.phase is Phase.DRAINING:
             await self._drain()
+            self._inherited_until = -NEVER
+        await self._outlast_inherited()
         self._feed(Finished())
         # with etcd away the release goes on being tried, and the lease ends it at last
         await within(self._clock, self._drain_seconds, self._gone())
@@ -284,6 +298,11 @@ class Elector:
         while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:
             await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
 
+    async def _outlast_inherited(self) -> None:
+        """Who resumed may be told to leave before it is known whether it leads: the run before it may have led."""
+        while (left := self._inherited_until - self._clock.now()) > 0:
+            await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
+
     # --- feeding the core
 
     def _feed(self, event: Event) -> None:
@@ -294,6 +313,8 @@ class Elector:
             self._carry_out(effect)
         self._watched.want(self._candidate.watches())
         self._note(now)
+        if self._memory is not None:
+            self._memory.note(self._candidate)
         if isinstance(event, Claimed | Looked) or self._candidate.phase is not Phase.WAITING:
             self._first_key.note(self._candidate, now)
         if self._candidate.due(now) < before.due(now) or self._candidate.phase is not before.phase:
@@ -311,6 +332,8 @@ class Elector:
     async def _put(self, question: Question, lease_id: int) -> None:
         answer: Event = Unanswered()
         lost: Reason | None = None
+        if isinstance(question, Release | Shift):
+            await self._part()
         try:
             answer = await questions.put(
                 question, self._store, lock=self.lock, lease_id=lease_id, membership=self._membership
@@ -332,6 +355,12 @@ class Elector:
         self._feed(answer)
         if lost is not None:
             self._session.drop(lease_id, lost)
+
+    async def _part(self) -> None:
+        """Before my key may go: no later run is to lead by it, and nothing that one before this promised is broken."""
+        if self._memory is not None:
+            await self._memory.forget()
+        await self._outlast_inherited()
 
     async def _give_lease_back(self, lease_id: int) -> Reason | None:
         try:

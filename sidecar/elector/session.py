@@ -57,11 +57,12 @@ class Session:
             self._lost = reason
             self._alarm.ring()
 
-    async def run(self) -> None:
+    async def run(self, resumed: Renewal | None = None) -> None:
+        """``resumed``: the lease of an earlier run, renewed just now, to begin with."""
         while True:
-            renewal = await self._grant()
-            self._lease_id, self._lost = renewal.lease_id, None
-            log.info("lease granted", extra={"lease": f"{renewal.lease_id:x}", "ttl_seconds": renewal.ttl_seconds})
+            how, renewal, resumed = "granted" if resumed is None else "resumed", resumed or await self._grant(), None
+            self._lease_id, self._lost, self._was_open = renewal.lease_id, None, True
+            log.info("lease %s", how, extra={"lease": f"{renewal.lease_id:x}", "ttl_seconds": renewal.ttl_seconds})
             self._tell(SessionOpened(renewal))
             reason = await self._keep(renewal)
             self._lease_id = None
@@ -90,7 +91,7 @@ class Session:
                 await self._clock.sleep(self._backoff(failures))
                 failures += 1
                 continue
-            self._last_error, self._was_open = None, True
+            self._last_error = None
             if renewal.ttl_seconds > self._ttl_seconds:
                 log.warning(
                     "--ttl: etcd grants more than was asked; its answer rules",
