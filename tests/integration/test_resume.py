@@ -1,6 +1,8 @@
 """A sidecar that dies and comes back within its TTL goes on where it stood, on real etcd; and when it must not."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from tests.support.children import Deadline
 from tests.support.etcd import Cluster, running
-from tests.support.group import Group, Key, sleep_ttls, wait_for_log
+from tests.support.group import Group, Key, sleep_ttls
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
@@ -117,8 +119,9 @@ def test_a_waiter_whose_sidecar_is_killed_keeps_its_place(bench: Bench) -> None:
     second = bench[queue[1]]
     key = bench.wait_for_place(second)
     second.kill()
+    said = len(second.output())
     second.start()
-    wait_for_log(second, '"lease resumed"')
+    wait_for_news(second, '"lease resumed"', said)
     second.wait_until_it_knows(leader.identity)
     assert bench.key_of(second) == key
     assert bench.names_in_queue() == queue
@@ -164,17 +167,27 @@ def test_right_after_it_resumed_a_leader_that_is_to_end_outlasts_what_the_run_be
     asked = leader.leader()[1]
     assert asked["is_leader"]
     leader.kill()
+    said = len(leader.output())
     leader.start()
-    wait_for_log(leader, '"resuming"')
+    wait_for_news(leader, '"resuming"', said)
     assert leader.terminate() == 0
     bench.settle(without=[leader])  # the witness holds the answers against the promises made before the kill
+
+
+def wait_for_news(sidecar: SidecarProcess, text: str, said: int) -> None:
+    """Until its log, less the first ``said`` characters, has this."""
+    deadline = Deadline(PATIENCE_SECONDS)
+    while deadline.goes_on():
+        if text in sidecar.output()[said:]:
+            return
+    raise AssertionError(f"{sidecar.identity} does not say {text!r}:\n{sidecar.output()[said:]}")
 
 
 def refused(bench: Bench, sidecar: SidecarProcess, why: str) -> None:
     """Start it again: it says why it does not resume, and stands at the tail by a fresh lease."""
     said = len(sidecar.output())
     sidecar.start()
-    wait_for_log(sidecar, why)
+    wait_for_news(sidecar, why, said)
     bench.settle()
     new = sidecar.output()[said:]
     assert "not resuming, but standing in line anew" in new
@@ -272,9 +285,6 @@ def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(bench: Benc
 
 
 def test_exec_takes_no_folder_for_its_command_ends_with_it(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "sidecar", "exec", "--election=e", "--etcd-endpoints=http://127.0.0.1:1"]
     done = subprocess.run(
         [*command, "--no-labels", f"--state-dir={tmp_path}", "--", "true"], capture_output=True, text=True, check=False
