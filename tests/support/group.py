@@ -28,8 +28,8 @@ class Key:
 class Group:
     """Used as a context manager: the sidecars run, one leads and the others wait; at the end the witness judges.
 
-    ``names`` are their identities, ``own_flags`` what each of them is given besides ``flags``,
-    ``endpoints`` what they are told of etcd (all of it by default), or what each of them is. All start at once: ``queue`` tells who stands where.
+    ``names`` are their identities, ``endpoints`` what they are told of etcd (all of it by default), or what each of
+    them is, ``own_flags`` what each is given besides ``flags``. All start at once: ``queue`` tells who stands where.
     """
 
     def __init__(
