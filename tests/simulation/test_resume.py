@@ -9,7 +9,7 @@ import pytest
 from sidecar.elector.elector import Elector
 from tests.simulation.loop import run_in_virtual_time
 from tests.simulation.memory import SimulatedMemory
-from tests.simulation.sidecar import MAX_PROMISE_SECONDS, Sidecar
+from tests.simulation.sidecar import LOCK, MAX_PROMISE_SECONDS, Sidecar
 from tests.simulation.world import World
 
 TTL_SECONDS = 10
@@ -126,6 +126,24 @@ def test_a_workload_that_gave_the_lead_up_itself_is_waited_for_no_longer() -> No
         assert world.now - began < 0.1 < MAX_PROMISE_SECONDS
 
     assert not in_a_quiet_world(4, play).monitor.violations
+
+
+def test_nothing_is_released_before_the_place_is_forgotten() -> None:
+    async def play(world: World) -> None:
+        leader = the_leader(world)
+        _, before = await leader.elector.candidates()
+        forgotten = asyncio.Event()
+        leader.memory.forget = forgotten.wait  # type: ignore[assignment,method-assign]
+        world.spawn(leader.resign(drain=False))
+        await asyncio.sleep(1.0)
+        assert list(world.etcd.truth.below(LOCK)) == list(before)
+        assert not world.leaders()
+        forgotten.set()
+        await asyncio.sleep(1.0)
+        assert before[0] not in world.etcd.truth.below(LOCK)
+        assert the_leader(world).identity == before[1].identity
+
+    assert not in_a_quiet_world(6, play).monitor.violations
 
 
 async def _dies_with_a_release_on_its_way(world: World) -> None:
