@@ -99,6 +99,7 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         "FOLLOW_ROLLOUT": "true",
         "LABEL_PREFIX": "elections.example.com",
         "DRAIN_TIMEOUT": "5",
+        "STATE_DIR": str(tmp_path),
         "LOG_FORMAT": "console",
         "LOG_LEVEL": "debug",
     }
@@ -134,6 +135,7 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         native=True,
         label_prefix="elections.example.com",
         drain_timeout_seconds=5.0,
+        state_dir=tmp_path,
         log_format="console",
         log_level="debug",
         follow_rollout=True,
@@ -230,6 +232,7 @@ BAD: list[tuple[dict[str, Given], str, ExitCode]] = [
     ({"etcd_cacert": "/no/such/file", "etcd_endpoints": "https://h:1"}, "--etcd-cacert", ExitCode.NO_INPUT),
     ({"etcd_user": "root"}, "--etcd-user", ExitCode.CONFIG),
     ({"etcd_user": "root", "etcd_password_file": "/no/such"}, "--etcd-password-file", ExitCode.NO_INPUT),
+    ({"state_dir": "/no/such"}, "--state-dir", ExitCode.NO_INPUT),
     ({"listen": "4040"}, "--listen", ExitCode.CONFIG),
     ({"listen": "localhost:70000"}, "--listen", ExitCode.CONFIG),
     ({"listen": "::1:4040"}, "--listen", ExitCode.CONFIG),
