@@ -24,7 +24,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Resumption:
-    """``take_up`` once, at the start; ``run`` until cancelled; ``close`` at the end."""
+    """``take_up`` once, at the start; ``run`` until cancelled. The folder is held until the process has ended."""
 
     def __init__(self, settings: Settings, path: Path) -> None:
         """Raises ``SettingError`` when the folder cannot be used, or another process has it."""
@@ -53,9 +53,6 @@ class Resumption:
                 while self._resumed and (view := elector.view()).leader is None:
                     await elector.changed(view.version)
         return self._resumed
-
-    def close(self) -> None:
-        self._folder.close()
 
     async def _ask(self, place: Place, store: LockStore, clock: Clock, random: Random) -> Renewal | None:
         answer = await take_up(place, store, clock, random)

@@ -137,8 +137,6 @@ class Service:
                 self._pod.close()
             if self._succession is not None:
                 self._succession.close()
-            if self._resumption is not None:
-                self._resumption.close()
         log.info("stopped")
         return ExitCode.OK if self._command is None else self._command.code()
 

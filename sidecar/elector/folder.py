@@ -1,6 +1,5 @@
 """The folder of ``--state-dir``: one file of a few hundred bytes, and a lock that one process holds for its life."""
 
-import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -13,7 +12,7 @@ _LONGEST_BYTES = 64 * 1024
 
 
 class StateFolder:
-    """Its methods but ``close`` may wait for the disk, and raise ``OSError``."""
+    """Its methods may wait for the disk, and raise ``OSError``. Never closed: a write may outlive whoever asked for it."""
 
     def __init__(self, path: Path) -> None:
         """Takes the lock. Raises ``SettingError`` when the folder cannot be used, or another process has it."""
@@ -55,11 +54,6 @@ class StateFolder:
     def remove(self) -> None:
         # not synced: after a loss of power it may be there again, and is refused as of another boot
         self._place.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Let the next process have it."""
-        with contextlib.suppress(OSError):
-            os.close(self._lock)
 
 
 def _reason(error: OSError) -> str:

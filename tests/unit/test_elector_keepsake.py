@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,11 @@ ANEW = replace(STANDING, revision=19)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> StateFolder:
-    return StateFolder(tmp_path)
+def folder(tmp_path: Path) -> Iterator[StateFolder]:
+    folder = StateFolder(tmp_path)
+    yield folder
+    with contextlib.suppress(OSError):
+        os.close(folder._lock)  # noqa: SLF001
 
 
 def test_what_is_written_is_read_until_it_is_removed(folder: StateFolder) -> None:
@@ -46,8 +50,8 @@ def test_one_process_has_it_until_it_ends(folder: StateFolder, tmp_path: Path) -
         StateFolder(tmp_path)
     assert refused.value.exit_code == ExitCode.CONFIG
     assert refused.value.setting == "--state-dir"
-    folder.close()
-    StateFolder(tmp_path).close()
+    os.close(folder._lock)  # noqa: SLF001 - as the end of its process does
+    os.close(StateFolder(tmp_path)._lock)  # noqa: SLF001
 
 
 def test_a_folder_that_cannot_be_used_is_named_with_its_mend(tmp_path: Path) -> None:
@@ -93,8 +97,10 @@ class Disk(StateFolder):
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
-    return Disk(tmp_path)
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path)
+    yield disk
+    os.close(disk._lock)  # noqa: SLF001
 
 
 @contextlib.asynccontextmanager
