@@ -12,7 +12,7 @@ _LONGEST_BYTES = 64 * 1024
 
 
 class StateFolder:
-    """Its methods may wait for the disk, and raise ``OSError``. Never closed: a write may outlive whoever asked for it."""
+    """Its methods may wait for the disk, and raise ``OSError``. Never closed: a write may outlive whoever wants it."""
 
     def __init__(self, path: Path) -> None:
         """Takes the lock. Raises ``SettingError`` when the folder cannot be used, or another process has it."""

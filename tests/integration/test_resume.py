@@ -241,7 +241,14 @@ SPOILT: dict[str, tuple[Callable[[str], str], str]] = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "why"), SPOILT.values(), ids=SPOILT)
+IN_SHORT = ("another pod's", "cut off")
+"""The others stand in tests/unit as well, one by one."""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [pytest.param(*case, id=name, marks=() if name in IN_SHORT else pytest.mark.slow) for name, case in SPOILT.items()],
+)
 def test_what_is_not_this_sidecars_or_not_whole_is_not_resumed(
     bench: Bench, spoil: Callable[[str], str], why: str
 ) -> None:
