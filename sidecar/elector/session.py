@@ -60,8 +60,8 @@ class Session:
     async def run(self, resumed: Renewal | None = None) -> None:
         """``resumed``: the lease of an earlier run, renewed just now, to begin with."""
         while True:
-            how, renewal, resumed = "granted" if resumed is None else "resumed", resumed or await self._grant(), None
-            self._lease_id, self._lost, self._was_open = renewal.lease_id, None, True
+            renewal, how = (await self._grant(), "granted") if resumed is None else (resumed, "resumed")
+            self._lease_id, self._lost, self._was_open, resumed = renewal.lease_id, None, True, None
             log.info("lease %s", how, extra={"lease": f"{renewal.lease_id:x}", "ttl_seconds": renewal.ttl_seconds})
             self._tell(SessionOpened(renewal))
             reason = await self._keep(renewal)

@@ -15,7 +15,7 @@ from tests.support.group import Group, Key, sleep_ttls
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
-TTL_SECONDS = 6
+TTL_SECONDS = 10
 NAMES = ("a", "b", "c")
 PATIENCE_SECONDS = 60
 
@@ -174,6 +174,14 @@ def test_right_after_it_resumed_a_leader_that_is_to_end_outlasts_what_the_run_be
     bench.settle(without=[leader])  # the witness holds the answers against the promises made before the kill
 
 
+def wait_for_file(file: Path) -> None:
+    deadline = Deadline(PATIENCE_SECONDS)
+    while deadline.goes_on():
+        if file.exists():
+            return
+    raise AssertionError(f"there is no {file}")
+
+
 def wait_for_news(sidecar: SidecarProcess, text: str, said: int) -> None:
     """Until its log, less the first ``said`` characters, has this."""
     deadline = Deadline(PATIENCE_SECONDS)
@@ -259,6 +267,27 @@ def test_what_is_not_this_sidecars_or_not_whole_is_not_resumed(
     file = place_file(bench.folder, last)
     file.write_text(spoil(file.read_text()))
     refused(bench, last, why)
+
+
+def test_an_etcd_that_was_replaced_is_another_cluster(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with running(Cluster(tmp_path / "etcd")) as etcd:
+        sidecar = SidecarProcess(
+            "a",
+            etcd_endpoints=",".join(etcd.endpoints),
+            lock_name="/replaced",
+            folder=tmp_path,
+            ttl_seconds=TTL_SECONDS,
+            flags=[f"--state-dir={tmp_path / 'state'}"],
+        )
+        with sidecar:
+            sidecar.wait_until_leading()
+            wait_for_file(tmp_path / "state" / "place.json")
+            sidecar.kill()
+            etcd.replace()
+            sidecar.start()
+            wait_for_news(sidecar, "not resuming, but standing in line anew: this is etcd cluster", 0)
+            sidecar.wait_until_leading()
 
 
 def test_a_second_process_on_the_same_folder_ends_with_a_clear_error(bench: Bench, tmp_path: Path) -> None:

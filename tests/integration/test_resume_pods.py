@@ -14,7 +14,7 @@ from tests.support.labelled import KEY, TOKEN
 from tests.support.routed import PORTS, SERVICE, routed_to
 from tests.support.sidecar import SidecarProcess
 
-TTL_SECONDS = 8
+TTL_SECONDS = 10
 _LOCKS = itertools.count()
 
 
@@ -171,3 +171,23 @@ async def test_what_is_not_resumed_is_put_right_before_joining(pods: Pods) -> No
         await pods.a_leads()  # when the lease of the run before has ended
     assert {label for label, *_ in seen} >= {"leader", "follower"}
     assert "" in {routed for *_, routed in seen}
+
+
+async def test_while_etcd_is_away_the_label_goes_off_and_comes_back_with_the_lead(pods: Pods, etcd: Cluster) -> None:
+    a = await pods.add("a", "--ttl=60")
+    before = await pods.a_leads()
+    a.kill()
+    etcd.freeze()
+    try:
+        a.start()
+        for _ in range(6000):
+            label, _, _, _, routed = await pods.shown()
+            if (label, routed) == ("follower", ""):
+                break
+            await asyncio.sleep(0.01)
+        assert (label, routed) == ("follower", "")
+        assert (await asyncio.to_thread(a.leader))[0] == 503
+    finally:
+        etcd.thaw()
+    label, token, _, _, _ = await pods.a_leads()
+    assert (label, token) == ("leader", before[1])
