@@ -117,6 +117,31 @@ def test_a_run_that_did_not_would_be_found_out(monkeypatch: pytest.MonkeyPatch) 
     assert any("promised" in found for found in in_a_quiet_world(3, _told_to_end_at_once).monitor.violations)
 
 
+def test_what_the_run_before_may_have_promised_counts_as_promised_by_the_one_that_resumed() -> None:
+    async def play(world: World) -> None:
+        leader = await restarted(world, the_leader(world))
+        while not leader.elector.has_session:
+            await leader.elector.changed(leader.elector.view().version)
+        assert not leader.elector.view().is_leader
+        assert leader.elector.promised_seconds() > MAX_PROMISE_SECONDS - 0.1
+
+    assert not in_a_quiet_world(8, play).monitor.violations
+
+
+def test_a_resumed_lease_that_is_lost_is_followed_by_a_fresh_one() -> None:
+    async def play(world: World) -> None:
+        leader = await restarted(world, the_leader(world))
+        await until_it_leads(leader)
+        lost = leader.elector.view().id
+        world.monitor.excuse(world.now, leader.run, TTL_SECONDS)
+        world.etcd.by_hand(lambda truth: truth.revoke(int(lost, 16)))
+        await asyncio.sleep(2 * TTL_SECONDS)
+        assert leader.elector.view().id not in ("", lost)
+        assert the_leader(world) is not leader
+
+    assert not in_a_quiet_world(9, play).monitor.violations
+
+
 def test_a_workload_that_gave_the_lead_up_itself_is_waited_for_no_longer() -> None:
     async def play(world: World) -> None:
         leader = await restarted(world, the_leader(world))
