@@ -29,6 +29,7 @@ from sidecar.election.events import (
 )
 from sidecar.election.lease import Renewal
 from sidecar.election.past import (
+    UNKNOWN_TERM,
     Ended,
     Leadership,
     Past,
