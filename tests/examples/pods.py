@@ -53,13 +53,16 @@ class Store(Child):
 
 
 class Workload(Child):
-    """An example. As in a container that is paused, whatever it has started stands still with it."""
+    """An example. When it is frozen, so is whatever it has started, unless it is frozen ``alone``."""
 
     def __init__(self, name: str, command: Sequence[str | Path], log_file: Path, *, sidecar: str, store: str) -> None:
         environment = dict(os.environ) | {"LEADER_SIDECAR_URL": sidecar, "STORE_URL": store}
         super().__init__(name, command, log_file, environment=environment, leads_group=True)
 
-    def freeze(self) -> None:
+    def freeze(self, *, alone: bool = False) -> None:
+        if alone:
+            super().freeze()
+            return
         os.killpg(self.pid, signal.SIGSTOP)
         wait_until(f"{self.name} stands still", lambda: set(_states_in_group(self.pid)) <= {"T", "Z"})
 
