@@ -58,7 +58,7 @@ def test_each_example_is_short_enough_to_be_read() -> None:
         assert len((TICK / each.file).read_text().splitlines()) <= 60, each.file
 
 
-LACKING = Language("tick.none", ("no-such-program",))
+LACKING = Language("tick.none", ("no-such-program",), ())
 
 
 def test_a_language_that_this_machine_lacks_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

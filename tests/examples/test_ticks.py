@@ -61,7 +61,7 @@ def pair(language: Language, etcd: Cluster, built: Path, tmp_path: Path) -> Iter
 
 def test_it_ticks_while_its_pod_leads_and_waits_without_asking_all_the_time_while_it_does_not(pair: Pair) -> None:
     asked = pair.other.to_sidecar.asked(b"GET")
-    token = pair.store.wait_for_ticks(10)
+    token = pair.store.wait_for_ticks(6)
     assert pair.other.to_sidecar.asked(b"GET") - asked <= 2
     assert pair.other.to_store.asked(b"POST") == 0
     assert pair.leader.sidecar.resign(drain=True)[0] == 204
