@@ -42,6 +42,10 @@ class CannotTransfer(SidecarError):
     """The lead cannot be handed over to that candidate: says why."""
 
 
+class ValueChanged(SidecarError):
+    """A value of ``/state`` is not the one that its writer has read, or is there where it was to be created."""
+
+
 # etcd -----------------------------------------------------------------------------------------------------------------
 
 

@@ -73,6 +73,12 @@ class Metrics:
             ["election"],
             registry=self.registry,
         )
+        self.holding_off = Gauge(
+            prefix + "holding_off",
+            "1 while this pod stands first and waits for the end of the leadership before, else 0.",
+            ["election"],
+            registry=self.registry,
+        )
         self.keepalive = Histogram(
             prefix + "keepalive_seconds",
             "Round trip of a lease keepalive.",

@@ -87,6 +87,7 @@ class Service:
             drain_seconds=settings.drain_timeout_seconds,
             tell=self._tell,
             describe=self._describe,
+            hold_off_seconds=settings.hold_off_seconds,
         )
 
     def _make_pod(self, random: Random) -> OwnPod | None:

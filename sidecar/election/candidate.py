@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.election.events import Asked, Claim, Confirm, Look, Phase, Question, Release, Shift, Survey
 from sidecar.election.lease import Renewal
+from sidecar.election.past import NO_PAST, UNKNOWN_TERM, Ended, Leadership, Past, Probe
 from sidecar.election.queue import LockKey, key_name
 from sidecar.election.verdict import Reason, State
 
@@ -27,9 +28,16 @@ class Candidate:
     which those keys are watched, None while a read has to come first. ``ask_at`` is when the next question is due.
     ``heir`` is the candidate to pass the lead on to, ``shifts`` what is left to ask for that, ``planned_at`` when that
     was found, and ``passed_to`` whom the last lead was passed on to.
+
+    ``hold_off_seconds`` is the setting. ``granted_in`` is the raft term of the session's grant, ``past`` what the last
+    read told of earlier leaderships, ``ended`` the keys seen first and then gone, ``probe`` what was last heard of the
+    first one's lease (``probing``: to be asked), and ``held_until`` the time before which I, though first, must not
+    lead. ``led`` is the token of
+    my own last leadership, ``recorded`` whether it is on record, and ``orderly`` whether it ended with the workload.
     """
 
     lock: str
+    hold_off_seconds: float = 0.0
     phase: Phase = Phase.CONNECTING
     then: Phase = Phase.CLAIMING
     reason: Reason | None = None
@@ -55,6 +63,15 @@ class Candidate:
     shifts: tuple[Shift, ...] = ()
     planned_at: float = -NEVER
     passed_to: LockKey | None = None
+    granted_in: int = UNKNOWN_TERM
+    past: Past = NO_PAST
+    ended: tuple[Ended, ...] = ()
+    probing: bool = False
+    probe: Probe | None = None
+    held_until: float = -NEVER
+    led: int = 0
+    recorded: bool = False
+    orderly: bool = False
 
     def leads(self, now: float) -> bool:
         """Whether this candidate leads at this instant."""
@@ -69,6 +86,15 @@ class Candidate:
         if self.phase is Phase.LEADING and now >= self.valid_until:
             return State.UNCONFIRMED
         return _STATES[self.phase]
+
+    def holds_off(self, now: float) -> bool:
+        """Whether I stand first, and wait for the end of the leadership before."""
+        return self.phase is Phase.WAITING and self.is_first and now < self.held_until
+
+    def _leadership(self) -> Leadership | None:
+        if self.revision is None or self.renewal is None:
+            return None
+        return Leadership(self.revision, self.granted_in, self.renewal.ttl_seconds)
 
     @property
     def name(self) -> str | None:
@@ -105,11 +131,11 @@ class Candidate:
             case Phase.WAITING | Phase.STANDING_OUT if self.renewal:
                 return Look(self.revision)
             case Phase.LEADING:
-                return Confirm()
+                return Confirm(None if self.recorded else self._leadership())
             case Phase.PASSING_ON:
                 return self.shifts[0] if self.shifts else Survey()
             case Phase.RELEASING if self.revision is not None:
-                return Release(self.revision)
+                return Release(self.revision, marked=self.orderly)
             case _:
                 return None
 

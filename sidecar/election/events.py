@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sidecar.election.lease import Renewal
+from sidecar.election.past import Leadership, Probe
 from sidecar.election.queue import Header, LockKey, QueueView
 from sidecar.election.verdict import Reason
 
@@ -41,14 +42,20 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Read my own key. Answered by ``Confirmed``."""
+    """Read my own key; with it, if it is still the one, ``record`` this leadership. Answered by ``Confirmed``."""
+
+    record: Leadership | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Delete the key under my name if its create revision is this one. Answered by ``Released``."""
+    """Delete the key under my name if its create revision is this one. Answered by ``Released``.
+
+    ``marked``: and note that this leadership ended on purpose.
+    """
 
     revision: int
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,14 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Delete all of ``gone``, if they and all of ``kept`` have these create revisions. Answered by ``Shifted``."""
+    """Delete all of ``gone``, if they and all of ``kept`` have these create revisions. Answered by ``Shifted``.
+
+    ``marked``: the first of ``gone`` is my key, and its leadership ends on purpose.
+    """
 
     kept: tuple[LockKey, ...]
     gone: tuple[LockKey, ...]
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +80,15 @@ class RenewNow:
     """The last renewal could not be confirmed: renew the lease at once. Answered by ``Renewed``, when it succeeds."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeLease:
+    """Ask how long the leader's lease has left, whatever else is out. Answered by ``Probed``, or not at all."""
+
+    lease_id: int
+
+
 Question = Claim | Look | Confirm | Release | Survey | Shift
-Effect = Question | RenewNow
+Effect = Question | RenewNow | ProbeLease
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +124,11 @@ class SessionLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Probed:
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     header: Header
     mine: LockKey
@@ -119,8 +142,11 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
+    """``recorded``: whether the leadership was recorded with it, as far as it ever can be."""
+
     header: Header
     mine: LockKey | None
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +228,7 @@ Event = (
     SessionOpened
     | Renewed
     | SessionLost
+    | Probed
     | Claimed
     | Looked
     | Confirmed

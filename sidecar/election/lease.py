@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
+from sidecar.election.margin import margin_seconds
 from sidecar.election.queue import Header
-
-MARGIN_RATIO = 0.1
-"""What two machines' clocks may drift apart within one TTL, as a part of it (assumption a)."""
 
 RENEWALS_PER_TTL = 3
 
@@ -23,10 +21,6 @@ class Renewal:
     def valid_until(self) -> float:
         """Until when this renewal carries a leadership, once a linearizable read has confirmed it."""
         return self.sent_at + self.ttl_seconds - margin_seconds(self.ttl_seconds)
-
-
-def margin_seconds(ttl_seconds: float) -> float:
-    return ttl_seconds * MARGIN_RATIO
 
 
 def renew_every_seconds(ttl_seconds: float) -> float:

@@ -7,6 +7,8 @@ Rule: ``client/v3/concurrency/key.go`` and ``mutex.go`` of etcd. Lock ``N`` has 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sidecar.election.past import NO_PAST, Past
+
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -38,6 +40,7 @@ class QueueView:
     ``first`` is the candidate with the lowest create revision, ``mine`` my own key whatever its revision, ``ahead``
     the nearest candidate before me, ``count`` the number of keys below the lock, ``ignored`` names that no candidate
     can have. ``position`` is mine in the queue, 1 the first; None where the read did not go over the whole queue.
+    ``past`` is what was recorded of earlier leaderships; empty where that was not read.
     """
 
     header: Header
@@ -47,6 +50,7 @@ class QueueView:
     count: int
     ignored: tuple[str, ...] = ()
     position: int | None = None
+    past: Past = NO_PAST
 
 
 def key_name(lock: str, lease_id: int) -> str:

@@ -59,5 +59,5 @@ def shifts(
     beyond = max(0, len(waiters) - MOST_AT_ONCE)
     # the farthest go first: if it ends there, the head of the queue is as it was
     early = [waiters[-beyond:][at : at + MOST_AT_ONCE] for at in range(0, beyond, MOST_AT_ONCE)]
-    last = Shift(kept=(heir,), gone=(first, *waiters[: len(waiters) - beyond]))
+    last = Shift(kept=(heir,), gone=(first, *waiters[: len(waiters) - beyond]), marked=True)
     return (*(Shift(kept=(first, heir), gone=tuple(batch)) for batch in early), last)

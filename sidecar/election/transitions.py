@@ -12,6 +12,7 @@ The rules, each of them a safety rule:
 - A renewal counts only when confirmed: after its answer a linearizable read shows my key with my revision, and both
   answers bear the same raft term. A renewal is dated by when its request was sent.
 - My own key deleted, re-created or moved to another lease by anybody: I do not lead, from that instant.
+- A leadership that was not given up may outlive its key: I do not lead before it has ended (``past``).
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +30,8 @@ from sidecar.election.events import (
     KeyChanged,
     Looked,
     Phase,
-    Release,
+    Probed,
+    ProbeLease,
     Released,
     Renewed,
     RenewNow,
@@ -44,6 +46,7 @@ from sidecar.election.events import (
     WatchBroke,
 )
 from sidecar.election.lease import Renewal
+from sidecar.election.past import Ended, noticed, verdict_waits_until
 from sidecar.election.queue import Header, LockKey, QueueView, key_name
 from sidecar.election.transfer import shifts
 from sidecar.election.verdict import Reason
@@ -83,6 +86,9 @@ def _ask(candidate: Candidate, now: float) -> tuple[Candidate, tuple[Effect, ...
     if candidate.renew:
         candidate = replace(candidate, renew=False)
         effects.append(RenewNow())
+    if candidate.probing and candidate.first is not None:
+        effects.append(ProbeLease(candidate.first.lease_id))
+    candidate = replace(candidate, probing=False)
     question = candidate.question()
     if question is not None and candidate.asked is None and now >= candidate.ask_at:
         candidate = replace(candidate, asked=Asked(question, candidate.renewal), ask_at=NEVER)
@@ -97,15 +103,27 @@ def _open(candidate: Candidate, event: SessionOpened, now: float, _dice: float) 
     # the key is watched from before it exists: a claim whose answer is lost shows all the same
     phase = Phase.STANDING_OUT if candidate.phase is Phase.STANDING_OUT else Phase.CLAIMING
     own_from = event.renewal.header.revision + 1
-    return replace(candidate, phase=phase, renewal=event.renewal, own_from=own_from, ask_at=now, failures=0)
+    return replace(
+        candidate,
+        phase=phase,
+        renewal=event.renewal,
+        granted_in=event.renewal.header.raft_term,
+        own_from=own_from,
+        ask_at=now,
+        failures=0,
+    )
 
 
 def _lose_session(candidate: Candidate, event: SessionLost, _now: float, _dice: float) -> Candidate:
     phase = Phase.CONNECTING if candidate.then is Phase.CLAIMING else candidate.then
     if candidate.phase is Phase.STANDING_OUT:
         phase = Phase.STANDING_OUT
+    another_history = event.reason is Reason.HISTORY  # with tokens of its own
     return Candidate(
         lock=candidate.lock,
+        hold_off_seconds=candidate.hold_off_seconds,
+        ended=() if another_history else candidate.ended,
+        led=0 if another_history else candidate.led,
         phase=phase,
         reason=event.reason if candidate.phase is Phase.LEADING else candidate.reason,
         distrusted_before=candidate.distrusted_before,
@@ -118,7 +136,20 @@ def _renew(candidate: Candidate, event: Renewed, now: float, _dice: float) -> Ca
     candidate = replace(candidate, renewal=event.renewal)
     if candidate.phase is Phase.LEADING or (candidate.phase is Phase.WAITING and candidate.is_first):
         return replace(candidate, ask_at=now)
-    return candidate
+    return replace(candidate, probing=_is_doubtful(candidate))
+
+
+def _is_doubtful(candidate: Candidate) -> bool:
+    """Whether I am next, and etcd may end the leader's lease too early: then its time is looked at while it runs."""
+    last, first, renewal = candidate.past.last, candidate.first, candidate.renewal
+    if last is None or first is None or renewal is None or candidate.phase is not Phase.WAITING:
+        return False
+    next_in_line = candidate.ahead is not None and candidate.ahead.name == first.name
+    return next_in_line and first.create_revision == last.token and last.raft_term != renewal.header.raft_term
+
+
+def _probed(candidate: Candidate, event: Probed, _now: float, _dice: float) -> Candidate:
+    return replace(candidate, probe=event.probe)
 
 
 def _distrust(candidate: Candidate, _event: ClockJumped, now: float, _dice: float) -> Candidate:
@@ -177,7 +208,9 @@ def _judge(candidate: Candidate, view: QueueView, renewal: Renewal, now: float, 
     candidate = _remember(candidate, view, now, dice)
     if not candidate.is_first:
         return replace(candidate, ahead=view.ahead, ahead_from=view.header.revision + 1)
-    candidate = replace(candidate, ahead=None, ahead_from=None, first_from=None)
+    candidate = _await_the_past(replace(candidate, ahead=None, ahead_from=None, first_from=None), view, now)
+    if now < candidate.held_until:
+        return replace(candidate, ask_at=candidate.held_until)
     if not _confirms(candidate, renewal, view.header, now):
         return replace(candidate, renew=True)
     return replace(
@@ -185,16 +218,42 @@ def _judge(candidate: Candidate, view: QueueView, renewal: Renewal, now: float, 
         phase=Phase.LEADING,
         valid_until=renewal.valid_until,
         confirmed_at=renewal.sent_at,
-        ask_at=NEVER if candidate.renewal == renewal else now,
+        led=candidate.revision or 0,
+        recorded=False,
+        ask_at=now,
     )
+
+
+def _await_the_past(candidate: Candidate, view: QueueView, now: float) -> Candidate:
+    """I stand first: until when I must not lead for that."""
+    if view.past.last is not None:
+        candidate = _notice_end(candidate, view.past.last.token, 0, now)
+    until = verdict_waits_until(
+        view.past,
+        candidate.ended,
+        own=candidate.led,
+        raft_term=view.header.raft_term,
+        hold_off_seconds=candidate.hold_off_seconds,
+    )
+    return replace(candidate, held_until=-NEVER if until is None else until)
+
+
+def _notice_end(candidate: Candidate, token: int, lease_id: int, now: float) -> Candidate:
+    """A key that was the first is gone."""
+    expired = candidate.probe is not None and candidate.probe.lease_id == lease_id and candidate.probe.expired_by(now)
+    return replace(candidate, ended=noticed(candidate.ended, Ended(token, now, expired)))
 
 
 def _remember(candidate: Candidate, view: QueueView, now: float, dice: float) -> Candidate:
     """Take over what a read says of the others, and when to read again."""
+    before = candidate.first
+    if before is not None and not candidate.is_first and (view.first is None or _younger(view.first, before)):
+        candidate = _notice_end(candidate, before.create_revision, before.lease_id, now)
     since = view.header.revision + 1
     candidate = replace(
         candidate,
         first=view.first,
+        past=view.past,
         first_from=since,
         own_from=since if candidate.own_from is None else candidate.own_from,
         count=view.count,
@@ -202,6 +261,10 @@ def _remember(candidate: Candidate, view: QueueView, now: float, dice: float) ->
         ask_at=now + REREAD_SECONDS * (0.75 + dice / 2),
     )
     return replace(candidate, position=_position(candidate, view))
+
+
+def _younger(key: LockKey, than: LockKey) -> bool:
+    return key.create_revision > than.create_revision
 
 
 def _position(candidate: Candidate, view: QueueView) -> int | None:
@@ -229,7 +292,8 @@ def _confirmed(candidate: Candidate, event: Confirmed, now: float, dice: float) 
         return _lose_key(candidate, event.mine, now, dice)
     own_from = event.header.revision + 1 if candidate.own_from is None else candidate.own_from
     newer = candidate.renewal != renewal  # one more was answered since: confirm that one as well
-    candidate = replace(candidate, own_from=own_from, ask_at=now if newer else NEVER)
+    recorded = candidate.recorded or event.recorded
+    candidate = replace(candidate, own_from=own_from, recorded=recorded, ask_at=now if newer else NEVER)
     if not _confirms(candidate, renewal, event.header, now):
         return candidate if newer else replace(candidate, renew=True)
     return replace(
@@ -241,7 +305,7 @@ def _confirmed(candidate: Candidate, event: Confirmed, now: float, dice: float) 
 
 def _released(candidate: Candidate, _event: Released, now: float, _dice: float) -> Candidate:
     asked, (candidate, renewal) = candidate.asked, _answered(candidate)
-    if renewal is None or asked is None or asked.question != Release(candidate.revision or 0):
+    if renewal is None or asked is None or asked.question != candidate.question():
         return replace(candidate, ask_at=now)
     return _parted(candidate, now)
 
@@ -329,6 +393,7 @@ def _first_gone(candidate: Candidate, event: KeyChanged, now: float, dice: float
     """The leader's key went: its name is unknown from now on, and the successor's is read a little later."""
     if candidate.first is None or event.name != candidate.first.name or event.key is not None:
         return candidate
+    candidate = _notice_end(candidate, candidate.first.create_revision, candidate.first.lease_id, now)
     ask_at = min(candidate.ask_at, now + _spread_seconds(candidate.count or 1) * dice)
     return replace(candidate, first=None, first_from=None, position=None, ask_at=ask_at)
 
@@ -344,11 +409,12 @@ def _key_changed_claiming(candidate: Candidate, event: KeyChanged, now: float, d
     return replace(candidate, ask_at=now) if event.key is None or _is_foreign(candidate, event.key) else candidate
 
 
-def _others_key_changed(candidate: Candidate, event: KeyChanged, _now: float, _dice: float) -> Candidate:
+def _others_key_changed(candidate: Candidate, event: KeyChanged, now: float, _dice: float) -> Candidate:
     """Forget a leader that went: its watch ends, and an answer from before that begins a new one, which tells again."""
     if event.key is not None:
         return _renamed(candidate, event.key)
     if candidate.first is not None and event.name == candidate.first.name:
+        candidate = _notice_end(candidate, candidate.first.create_revision, candidate.first.lease_id, now)
         return replace(candidate, first=None, first_from=None)
     return candidate
 
@@ -407,6 +473,8 @@ def _without_key(candidate: Candidate) -> Candidate:
         revision=None,
         position=None,
         first=None if candidate.is_first else candidate.first,
+        held_until=-NEVER,
+        orderly=False,
         ahead=None,
         ahead_from=None,
         ahead_gone_at=None,
@@ -445,7 +513,7 @@ def _draining(candidate: Candidate, reason: Reason) -> Candidate:
 def _finish(candidate: Candidate, _event: Finished, now: float, _dice: float) -> Candidate:
     plan = candidate.shifts if now - candidate.planned_at <= PLAN_KEEPS_SECONDS else ()
     phase = Phase.PASSING_ON if candidate.heir else Phase.RELEASING
-    return replace(candidate, phase=phase, shifts=plan, ask_at=now)
+    return replace(candidate, phase=phase, shifts=plan, ask_at=now, orderly=True)
 
 
 def _stay(candidate: Candidate, _event: Event, _now: float, _dice: float) -> Candidate:
@@ -486,6 +554,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type, Callable[..., Candidate], tuple[Phas
     ((_P.CONNECTING, _P.STOPPED), SessionLost, _stay, ()),
     (_WITH_SESSION, Renewed, _renew, ()),
     ((_P.CONNECTING, _P.STOPPED), Renewed, _stay, ()),
+    (_ALL, Probed, _probed, ()),
     (_ALL, ClockJumped, _distrust, ()),
     ((_P.CLAIMING,), Claimed, _claimed, (_P.WAITING, _P.LEADING, _P.RELEASING)),
     ((_P.STANDING_OUT,), Claimed, _claimed_late, (_P.RELEASING,)),

@@ -18,6 +18,8 @@ from sidecar.election.events import (
     Finished,
     Looked,
     Phase,
+    Probed,
+    ProbeLease,
     Question,
     Release,
     RenewNow,
@@ -26,7 +28,7 @@ from sidecar.election.events import (
     TransferRequested,
     Unanswered,
 )
-from sidecar.election.lease import margin_seconds
+from sidecar.election.margin import margin_seconds
 from sidecar.election.member import Member, write_member
 from sidecar.election.queue import LockKey
 from sidecar.election.transitions import step
@@ -38,9 +40,11 @@ from sidecar.elector.follow import Followed
 from sidecar.elector.heirs import plan_transfer, read_muster
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
+from sidecar.elector.notes import Notes
 from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
 from sidecar.elector.session import Session
+from sidecar.elector.state import LeaderState
 from sidecar.errors import (
     AuthenticationFailed,
     CannotTransfer,
@@ -73,7 +77,8 @@ class Elector:
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
     bounds itself, and answers True when the workload has finished: then no promise is waited for.
     ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
-    ``describe`` gives the value of the member key; without it only the identity is told.
+    ``describe`` gives the value of the member key; without it only the identity is told. ``hold_off_seconds`` is waited
+    for after the end of a leadership that was not given up, before the next one here.
     """
 
     def __init__(
@@ -91,12 +96,14 @@ class Elector:
         drain_seconds: float,
         tell: StepDownWork,
         describe: Callable[[], str] | None = None,
+        hold_off_seconds: float = 0.0,
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
         self._drain_seconds, self._tell = drain_seconds, tell
         self._membership = Membership(lock, identity, describe or (lambda: write_member(Member(identity))))
-        self._candidate = Candidate(lock)
+        self._notes = Notes(lock, store)
+        self._candidate = Candidate(lock, hold_off_seconds)
         self._record = Record(election, identity, metrics=metrics, now=clock.now(), wall=clock.wall())
         self._alarm = Alarm(clock)
         self._tasks = asyncio.TaskGroup()
@@ -106,6 +113,7 @@ class Elector:
         self._promises = Promises(clock, max_promise_seconds)
         self._first_key = FirstKey(election, metrics)
         self._listing = Listing(store, lock, clock, tasks=self._tasks, history_back=self._drop_for_history)
+        self.state = LeaderState(store, lock, view=self.view, history_back=self._drop_for_history)
         self._clocks = (clock.now(), clock.wall())
         self._looked_at = clock.now()
         self._said: dict[type, str] = {}
@@ -304,6 +312,9 @@ class Elector:
             self._metrics.unconfirmed_renewals.labels(self.election).inc()
             self._session.renew_now()
             return
+        if isinstance(effect, ProbeLease):
+            self._spawn(self._probe(effect.lease_id), name=f"probe {self.election}")
+            return
         renewal = self._candidate.renewal
         if renewal is not None:
             self._spawn(self._put(effect, renewal.lease_id), name=f"{type(effect).__name__} {self.election}")
@@ -313,7 +324,12 @@ class Elector:
         lost: Reason | None = None
         try:
             answer = await questions.put(
-                question, self._store, lock=self.lock, lease_id=lease_id, membership=self._membership
+                question,
+                self._store,
+                lock=self.lock,
+                lease_id=lease_id,
+                membership=self._membership,
+                notes=self._notes,
             )
         except HistoryWentBack:
             lost = Reason.HISTORY
@@ -332,6 +348,18 @@ class Elector:
         self._feed(answer)
         if lost is not None:
             self._session.drop(lease_id, lost)
+
+    async def _probe(self, lease_id: int) -> None:
+        try:
+            probe = await self._store.probe(lease_id)
+        except HistoryWentBack:
+            self._drop_for_history()
+            return
+        except EtcdError as error:
+            log.debug("cannot ask how long the leader's lease has left: %s", error)
+            return
+        if probe is not None:
+            self._feed(Probed(probe))
 
     async def _give_lease_back(self, lease_id: int) -> Reason | None:
         try:

@@ -4,7 +4,6 @@ from sidecar.election.events import (
     Claim,
     Claimed,
     Confirm,
-    Confirmed,
     Event,
     Look,
     Looked,
@@ -18,10 +17,13 @@ from sidecar.election.events import (
 )
 from sidecar.election.queue import in_order, key_name
 from sidecar.elector.membership import Membership
+from sidecar.elector.notes import Notes
 from sidecar.etcd.port import LockStore
 
 
-async def put(question: Question, store: LockStore, *, lock: str, lease_id: int, membership: Membership) -> Event:
+async def put(
+    question: Question, store: LockStore, *, lock: str, lease_id: int, membership: Membership, notes: Notes
+) -> Event:
     """Ask etcd. Raises ``EtcdError``; whether the question took effect is unknown then."""
     mine = key_name(lock, lease_id)
     match question:
@@ -29,15 +31,15 @@ async def put(question: Question, store: LockStore, *, lock: str, lease_id: int,
             claim = await membership.claim(store, lease_id, with_queue=with_queue)
             return Claimed(claim.header, claim.mine, claim.view)
         case Look(revision=revision):
-            return Looked(await store.look(lock, mine, revision))
-        case Confirm():
-            return Confirmed(*await store.confirm(mine))
-        case Release(revision=revision):
-            await store.release(mine, revision)
+            return Looked(await notes.look(mine, revision))
+        case Confirm(record=record):
+            return await notes.confirm(mine, record)
+        case Release():
+            await notes.release(mine, question)
             return Released()
         case Survey():
             muster = await store.muster(lock)
             queue, _ = in_order(lock, muster.keys)
             return Surveyed(tuple(queue), frozenset(muster.members))
-        case Shift(kept=kept, gone=gone):
-            return Shifted(await store.shift(kept, gone))
+        case Shift():
+            return Shifted(await notes.shift(question))

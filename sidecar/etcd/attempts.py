@@ -9,7 +9,7 @@ import grpc.aio
 from sidecar.errors import EtcdUnavailable
 from sidecar.etcd.auth import Tokens
 from sidecar.etcd.connections import Connection, Connections
-from sidecar.etcd.failures import Failure, Remedy, classify
+from sidecar.etcd.failures import Failure, Remedy, classify, was_refused_unread
 
 TOKEN = "token"  # noqa: S105 (the name of the metadata that holds it)
 
@@ -19,6 +19,8 @@ Act = Callable[[Connection, Metadata], Awaitable[Answer]]
 
 _REPEATS = {Remedy.NEW_TOKEN: 2, Remedy.SAME_AGAIN: 2}
 """How often one attempt repeats a request at the same endpoint."""
+_SAFE_REPEATS = {Remedy.NEW_TOKEN: _REPEATS[Remedy.NEW_TOKEN]}
+"""The same for a request that must not take effect twice: a refused token is refused before anything is done."""
 
 
 def metadata(token: str | None) -> Metadata:
@@ -46,12 +48,15 @@ class Attempts:
         self._tokens = tokens
         self._on_reached = on_reached
 
-    async def run(self, act: Act[Answer], timeout_seconds: float) -> Answer:
-        """Raises ``EtcdError``. ``act`` is called anew for each try; it may raise gRPC's errors and ``Failed`` too."""
+    async def run(self, act: Act[Answer], timeout_seconds: float, *, once: bool = False) -> Answer:
+        """Raises ``EtcdError``. ``act`` is called anew for each try; it may raise gRPC's errors and ``Failed`` too.
+
+        ``once``: it is not repeated where it may have had an effect.
+        """
         trying = _Trying()
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await self._try_all(act, trying)
+                return await self._try_all(act, trying, once=once)
         except TimeoutError as error:
             why = f"no answer within {timeout_seconds:g} s"
             if trying.connection is None:
@@ -59,9 +64,9 @@ class Attempts:
             await self._connections.leave(trying.connection, why)
             raise EtcdUnavailable(f"{trying.connection.target}: {why}") from error
 
-    async def _try_all(self, act: Act[Answer], trying: "_Trying") -> Answer:
+    async def _try_all(self, act: Act[Answer], trying: "_Trying", *, once: bool) -> Answer:
         endpoints_tried = 0
-        repeats = dict(_REPEATS)
+        repeats = _SAFE_REPEATS.copy() if once else _REPEATS.copy()
         while True:
             token = trying.connection = None
             try:
@@ -81,6 +86,8 @@ class Attempts:
                 raise failure.error
             if trying.connection is not None:
                 await self._connections.leave(trying.connection, str(failure.error))
+                if once and not was_refused_unread(str(failure.error)):
+                    raise failure.error
             endpoints_tried += 1
             if endpoints_tried >= self._connections.round_length:  # names resolved on the way lengthen it
                 raise failure.error

@@ -46,6 +46,18 @@ def speaks_of_token(text: str) -> bool:
     return any(part in text for part in _STALE_TOKEN)
 
 
+def was_refused_unread(text: str) -> bool:
+    """Whether a request surely had no effect: it was never sent, or etcd turned it away before it looked at it."""
+    return any(part in text for part in _UNREAD)
+
+
+_UNREAD = (
+    "failed to connect to all addresses",  # gRPC's, of a channel that has no connection
+    # etcd's interceptors (server/etcdserver/api/v3rpc/interceptor.go)
+    "not supported for learner",
+    "etcdserver: no leader",
+)
+
 _STALE_TOKEN = ("invalid auth token", "user name is empty", "revision of auth store is old")
 
 _BY_TEXT: tuple[tuple[tuple[str, ...], type[EtcdError], Remedy], ...] = (

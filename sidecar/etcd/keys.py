@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sidecar.election.past import Past, leading_name, read_past, released_name
 from sidecar.election.queue import Header, LockKey
+from sidecar.etcd.port import Note
 from sidecar.etcd.protocol import rpc
 
 SHORT_QUEUE = 64
@@ -52,28 +54,64 @@ def reading(*ranges: Any) -> Any:
     return rpc.TxnRequest(success=[rpc.RequestOp(request_range=request) for request in ranges])
 
 
-def claiming(name: str, lease_id: int, identity: str, queue: Any | None, others: Mapping[str, str]) -> Any:
-    """Put the key unless it is there, else read it; ``queue`` is read along either way.
+def past_of(lock: str) -> list[Any]:
+    """The reads that ``past_in`` takes the answers of."""
+    return [one_key(leading_name(lock)), one_key(released_name(lock))]
+
+
+def past_in(responses: Sequence[Any]) -> Past:
+    """From the answers to ``past_of``; of none nothing is known."""
+    values = [next((pair.value.decode("utf-8", "replace") for pair in each.kvs), None) for each in responses]
+    return read_past(*values) if values else Past()
+
+
+def claiming(name: str, lease_id: int, identity: str, along: Sequence[Any], others: Mapping[str, str]) -> Any:
+    """Put the key unless it is there, else read it; ``along`` are reads that go with it either way.
 
     ``others`` are names and values put together with the key, on the same lease.
     """
     put, *more = [_putting(name, value, lease_id) for name, value in ((name, identity), *others.items())]
     get = rpc.RequestOp(request_range=one_key(name))
-    along = [] if queue is None else [rpc.RequestOp(request_range=queue)]
-    return rpc.TxnRequest(compare=[_created_at(name, 0)], success=[put, *along, *more], failure=[get, *along])
+    reads = [rpc.RequestOp(request_range=request) for request in along]
+    return rpc.TxnRequest(compare=[_created_at(name, 0)], success=[put, *reads, *more], failure=[get, *reads])
 
 
-def releasing(name: str, create_revision: int) -> Any:
-    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=[_deleting(name)])
+def recording(name: str, create_revision: int, note: Note) -> Any:
+    """Read the key, and put the note if it is still the one."""
+    get = rpc.RequestOp(request_range=one_key(name))
+    compare = [_created_at(name, create_revision)]
+    return rpc.TxnRequest(compare=compare, success=[get, _noting(note)], failure=[get])
 
 
-def shifting(kept: Iterable[LockKey], gone: Sequence[LockKey]) -> Any:
+def releasing(name: str, create_revision: int, mark: Note | None) -> Any:
+    success = [_deleting(name), *([] if mark is None else [_noting(mark)])]
+    return rpc.TxnRequest(compare=[_created_at(name, create_revision)], success=success)
+
+
+def shifting(kept: Iterable[LockKey], gone: Sequence[LockKey], mark: Note | None) -> Any:
     compare = [_created_at(key.name, key.create_revision) for key in (*kept, *gone)]
-    return rpc.TxnRequest(compare=compare, success=[_deleting(key.name) for key in gone])
+    success = [*(_deleting(key.name) for key in gone), *([] if mark is None else [_noting(mark)])]
+    return rpc.TxnRequest(compare=compare, success=success)
+
+
+def writing(name: str, content: bytes | None, revision: int, leader: str, token: int) -> Any:
+    """Put a value, or delete it, under both guards; else read the leader's key, to tell which of them failed."""
+    key = encoded(name)
+    unchanged = rpc.Compare(key=key, target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision)
+    put = None if content is None else rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=content))
+    return rpc.TxnRequest(
+        compare=[_created_at(leader, token), unchanged],
+        success=[put or _deleting(name)],
+        failure=[rpc.RequestOp(request_range=one_key(leader))],
+    )
 
 
 def watching(name: str, from_revision: int) -> Any:
     return rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=encoded(name), start_revision=from_revision))
+
+
+def _noting(note: Note) -> Any:
+    return _putting(note.name, note.value, 0)
 
 
 def _deleting(name: str) -> Any:

@@ -11,6 +11,7 @@ from sidecar.clock import Clock
 from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
 from sidecar.election.member import member_name, members_below, members_of
+from sidecar.election.past import Past, Probe
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name, lease_hex
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
 from sidecar.etcd import keys
@@ -19,7 +20,7 @@ from sidecar.etcd.auth import Tokens
 from sidecar.etcd.census import Census
 from sidecar.etcd.connections import Connection, Connections
 from sidecar.etcd.keepalive import Keepalive
-from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Note, Value, WriteAnswer
 from sidecar.etcd.protocol import rpc
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.watch import WatchStream, events_of
@@ -70,14 +71,23 @@ class EtcdStore:
                 return
             await self._admit(answer, linearizable=False)
 
+    async def probe(self, lease_id: int) -> Probe | None:
+        request = rpc.LeaseTimeToLiveRequest(ID=lease_id)
+        with self._counting():
+            answer = await self._ask(lambda etcd: etcd.lease.LeaseTimeToLive, request)
+            await self._admit(answer, linearizable=False)
+        left, granted = answer.body.TTL, answer.body.grantedTTL
+        return None if left < 0 else Probe(lease_id, float(granted), float(left), answer.sent_at)
+
     async def claim(
         self, lock: str, lease_id: int, identity: str, *, with_queue: bool, member: str | None = None
     ) -> ClaimAnswer:
         name = key_name(lock, lease_id)
         others = {} if member is None else {member_name(lock, lease_id): member}
-        queue = keys.below(lock, limit=keys.SHORT_QUEUE) if with_queue else None
+        past = [] if member is None else keys.past_of(lock)
+        along = [keys.below(lock, limit=keys.SHORT_QUEUE), *past] if with_queue else []
         with self._counting():
-            header, body = await self._transact(keys.claiming(name, lease_id, identity, queue, others))
+            header, body = await self._transact(keys.claiming(name, lease_id, identity, along, others))
         if body.succeeded:
             mine = LockKey(name, header.revision, header.revision, lease_id, identity)
         else:
@@ -85,27 +95,34 @@ class EtcdStore:
         view = None
         if with_queue and not body.responses[1].response_range.more:
             found = keys.keys_below(lock, body.responses[1].response_range.kvs)
-            view = _view(lock, header, found, name, mine.create_revision)
+            told = [response.response_range for response in body.responses[2 : 2 + len(past)]]
+            view = _view(lock, header, found, name, mine.create_revision, keys.past_in(told))
         return ClaimAnswer(header, mine, view)
 
-    async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
+    async def look(self, lock: str, mine: str, revision: int | None, *, past: bool = False) -> QueueView:
+        along = keys.past_of(lock) if past else []
         with self._counting():
             ends = asyncio.get_running_loop().time() + self._attempt_seconds
-            header, queue = await self._read(keys.below(lock, limit=keys.SHORT_QUEUE), ends)
-            if queue.more and (view := await self._glance(lock, mine, revision, ends)) is not None:
+            header, (queue, *told) = await self._read_all([keys.below(lock, limit=keys.SHORT_QUEUE), *along], ends)
+            if queue.more and (view := await self._glance(lock, mine, revision, along, ends)) is not None:
                 return view
             if queue.more:
-                header, queue = await self._read(keys.below(lock), ends)
-        return _view(lock, header, keys.keys_below(lock, queue.kvs), mine, revision)
+                header, (queue, *told) = await self._read_all([keys.below(lock), *along], ends)
+        return _view(lock, header, keys.keys_below(lock, queue.kvs), mine, revision, keys.past_in(told))
 
     async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
         with self._counting():
             header, body = await self._read(keys.one_key(mine))
         return header, _own(mine, body)
 
-    async def release(self, name: str, create_revision: int) -> bool:
+    async def record(self, mine: str, create_revision: int, note: Note) -> tuple[Header, LockKey | None]:
         with self._counting():
-            _, body = await self._transact(keys.releasing(name, create_revision))
+            header, body = await self._transact(keys.recording(mine, create_revision, note))
+        return header, _own(mine, body.responses[0].response_range)
+
+    async def release(self, name: str, create_revision: int, mark: Note | None = None) -> bool:
+        with self._counting():
+            _, body = await self._transact(keys.releasing(name, create_revision, mark))
         return bool(body.succeeded)
 
     async def candidates(self, lock: str) -> tuple[Header, tuple[LockKey, ...]]:
@@ -116,15 +133,30 @@ class EtcdStore:
     async def muster(self, lock: str) -> Muster:
         where = members_below(lock)
         with self._counting():
-            header, body = await self._transact(keys.reading(keys.below(lock), keys.below(where)))
-        queue, members = [response.response_range for response in body.responses]
+            header, (queue, members) = await self._read_all([keys.below(lock), keys.below(where)])
         said = members_of(where, keys.keys_below(where, members.kvs))
         return Muster(header, tuple(keys.keys_below(lock, queue.kvs)), said)
 
-    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey], mark: Note | None = None) -> bool:
         with self._counting():
-            _, body = await self._transact(keys.shifting(kept, gone))
+            _, body = await self._transact(keys.shifting(kept, gone, mark))
         return bool(body.succeeded)
+
+    async def read_value(self, name: str) -> Value | None:
+        with self._counting():
+            _, body = await self._read(keys.one_key(name))
+        return Value(body.kvs[0].value, body.kvs[0].mod_revision) if body.kvs else None
+
+    async def write_value(
+        self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
+    ) -> WriteAnswer:
+        with self._counting():
+            # repeated, it would take what it did the first time for another's change
+            header, body = await self._transact(keys.writing(name, content, revision, leader, token), once=True)
+        if body.succeeded:
+            return WriteAnswer(header.revision, led=True)
+        found = body.responses[0].response_range.kvs
+        return WriteAnswer(None, led=bool(found) and found[0].create_revision == token)
 
     async def refuses_claims(self) -> bool:
         request = rpc.AlarmRequest(action=rpc.AlarmRequest.GET, alarm=rpc.NOSPACE)
@@ -179,27 +211,39 @@ class EtcdStore:
         finally:
             await stream.close()
 
-    async def _glance(self, lock: str, mine: str, revision: int | None, ends: float) -> QueueView | None:
+    async def _glance(
+        self, lock: str, mine: str, revision: int | None, along: Sequence[Any], ends: float
+    ) -> QueueView | None:
         """A long queue's ends and mine, at one revision; None where a key that no candidate can have is in the way."""
-        ranges = [keys.below(lock, limit=1), keys.one_key(mine)]
+        ranges = [keys.below(lock, limit=1), keys.one_key(mine), *along]
         if revision is not None and revision > 1:
             ranges.append(keys.below(lock, descending=True, limit=1, up_to_revision=revision - 1))
-        header, body = await self._transact(keys.reading(*ranges), ends)
-        queue, own, *before = [response.response_range for response in body.responses]
+        header, (queue, own, *more) = await self._read_all(ranges, ends)
+        told, before = more[: len(along)], more[len(along) :]
         first, ahead = _first(lock, queue), _first(lock, before[0]) if before else None
         if any(key is not None and lease_hex(lock, key.name) is None for key in (first, ahead)):
             return None
-        return QueueView(header, first, _own(mine, own), ahead, queue.count)
+        return QueueView(header, first, _own(mine, own), ahead, queue.count, past=keys.past_in(told))
 
-    async def _transact(self, request: Any, ends: float | None = None) -> tuple[Header, Any]:
-        answer = await self._ask(lambda etcd: etcd.kv.Txn, request, ends)
+    async def _read_all(self, ranges: Sequence[Any], ends: float | None = None) -> tuple[Header, list[Any]]:
+        """Several reads at one revision; a single one costs etcd less than a transaction."""
+        if len(ranges) == 1:
+            header, body = await self._read(ranges[0], ends)
+            return header, [body]
+        header, body = await self._transact(keys.reading(*ranges), ends)
+        return header, [response.response_range for response in body.responses]
+
+    async def _transact(self, request: Any, ends: float | None = None, *, once: bool = False) -> tuple[Header, Any]:
+        answer = await self._ask(lambda etcd: etcd.kv.Txn, request, ends, once=once)
         return await self._admit(answer, linearizable=True), answer.body
 
     async def _read(self, request: Any, ends: float | None = None) -> tuple[Header, Any]:
         answer = await self._ask(lambda etcd: etcd.kv.Range, request, ends)
         return await self._admit(answer, linearizable=True), answer.body
 
-    async def _ask(self, method: Callable[[Connection], Any], request: Any, ends: float | None = None) -> _Answer:
+    async def _ask(
+        self, method: Callable[[Connection], Any], request: Any, ends: float | None = None, *, once: bool = False
+    ) -> _Answer:
         """One attempt, which ends with the loop's time ``ends`` where several share one deadline."""
 
         async def act(connection: Connection, metadata: Metadata) -> _Answer:
@@ -207,7 +251,7 @@ class EtcdStore:
             return _Answer(await method(connection)(request, metadata=metadata), at_send, sent_at)
 
         left = self._attempt_seconds if ends is None else max(0.0, ends - asyncio.get_running_loop().time())
-        return await self._attempts.run(act, left)
+        return await self._attempts.run(act, left, once=once)
 
     async def _admit(self, answer: _Answer, *, linearizable: bool) -> Header:
         header = keys.header_of(answer.body.header)
@@ -250,7 +294,7 @@ def _own(name: str, answer: Any) -> LockKey | None:
     return keys.key_of(answer.kvs[0], name) if answer.kvs else None
 
 
-def _view(lock: str, header: Header, found: list[LockKey], mine: str, revision: int | None) -> QueueView:
+def _view(lock: str, header: Header, found: list[LockKey], mine: str, revision: int | None, past: Past) -> QueueView:
     """The queue from all keys below the lock."""
     queue, ignored = in_order(lock, found)
     ahead = [key for key in queue if revision is not None and key.create_revision < revision]
@@ -263,4 +307,5 @@ def _view(lock: str, header: Header, found: list[LockKey], mine: str, revision: 
         count=len(found),
         ignored=ignored,
         position=queue.index(own) + 1 if own in queue else None,
+        past=past,
     )

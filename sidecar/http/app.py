@@ -24,6 +24,8 @@ from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer
 from sidecar.http.port import Election, Health
 from sidecar.http.problem import describe_errors, problem
 from sidecar.http.request import read_json
+from sidecar.http.state import Key, delete_value, put_value, read_value
+from sidecar.http.state_schema import DELETE, DELETE_PARTS, GET, GET_PARTS, PUT, PUT_PARTS
 from sidecar.metrics import Metrics
 
 Handler = Callable[..., Awaitable[Response]]
@@ -116,6 +118,7 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
     app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
     _offer_root(app, election, health, clock)
     _offer_transfer(app, election)
+    _offer_state(app, election)
     _offer_probes(app, health, metrics)
     return Unstored(LocalOnly(app))
 
@@ -142,6 +145,24 @@ def _offer_transfer(app: _Application, election: Election) -> None:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, 'the body must be {"to": NAME}, of a candidate')
 
     app.offer("POST", "/transfer", transfer, schema.TRANSFER, openapi_extra=schema.HEIR_BODY)
+
+
+def _offer_state(app: _Application, election: Election) -> None:
+    async def state(request: Request, key: Key) -> Response:
+        """A value that a leader has put, read from etcd now."""
+        return await read_value(election, key, request)
+
+    async def put_state(request: Request, key: Key) -> Response:
+        """Put a value, as the leader, if it is still the one that was read."""
+        return await put_value(election, key, request)
+
+    async def delete_state(request: Request, key: Key) -> Response:
+        """Delete a value, as the leader, if it is still the one that was read."""
+        return await delete_value(election, key, request)
+
+    app.offer("GET", "/state/{key}", state, GET, openapi_extra=GET_PARTS)
+    app.offer("PUT", "/state/{key}", put_state, PUT, openapi_extra=PUT_PARTS)
+    app.offer("DELETE", "/state/{key}", delete_state, DELETE, openapi_extra=DELETE_PARTS)
 
 
 def _offer_root(app: _Application, election: Election, health: Health, clock: Clock) -> None:

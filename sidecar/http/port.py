@@ -5,12 +5,28 @@ from typing import Protocol
 
 from sidecar.election.queue import LockKey
 from sidecar.election.verdict import Transition, View
+from sidecar.etcd.port import Value
+
+
+class State(Protocol):
+    async def read(self, key: str) -> Value | None:
+        """What stands there now, None for nothing. Raises ``EtcdError``."""
+
+    async def write(self, key: str, content: bytes | None, *, revision: int) -> int:
+        """Put ``content``, or with None delete, if the value is still that of ``revision``; the change's revision.
+
+        Raises ``NotLeading``, ``ValueChanged`` and ``EtcdError``.
+        """
 
 
 class Election(Protocol):
     @property
     def lock(self) -> str:
         """The lock's name, below which the candidates' keys stand."""
+
+    @property
+    def state(self) -> State:
+        """The values that only the leader can write."""
 
     def view(self) -> View:
         """The verdict, computed now."""

@@ -8,22 +8,30 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-MOST_BODY_BYTES = 64 * 1024
+from sidecar.election.state import MOST_VALUE_BYTES
+
+MOST_BODY_BYTES = MOST_VALUE_BYTES
+"""Of bodies, values are what may be the largest."""
 BODY_SECONDS = 5.0
+
+
+async def read_body(request: Request) -> bytes:
+    """Raises ``HTTPException``: 400 it ended early, 408 not there in time, 413 too large."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request)
+    except TimeoutError as error:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from error
+    except ClientDisconnect as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ended early") from error
 
 
 async def read_json(request: Request) -> Any:
     """The body's JSON; None for an empty body, whatever its type.
 
-    Raises ``HTTPException``: 400 no JSON, 408 not there in time, 413 too large, 415 another type.
+    Raises ``HTTPException`` as ``read_body``, and 400 no JSON, 415 another type.
     """
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _read(request)
-    except TimeoutError as error:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from error
-    except ClientDisconnect as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ended early") from error
+    body = await read_body(request)
     if not body:
         return None
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -7,7 +7,7 @@ from sidecar.errors import ExitCode, SettingError
 from sidecar.settings.table import Settings
 
 MARGIN_RATIO = 0.1
-"""Equals ``sidecar.election.lease.MARGIN_RATIO``, which stands in a higher layer (a test compares them)."""
+"""Equals ``sidecar.election.margin.MARGIN_RATIO``, which stands in a higher layer (a test compares them)."""
 
 _LEAST_TTL_SECONDS = 2
 _SANE_TTL_SECONDS = 6

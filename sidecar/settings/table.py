@@ -206,6 +206,15 @@ class Settings:
         switch=True,
         default=False,
     )
+    hold_off_seconds: float = setting(
+        "hold-off",
+        "How long the next leader waits after a lead that was not given up; --ttl where etcd is too old.",
+        declare.seconds,
+        "0",
+        metavar="SECONDS",
+        unit="seconds",
+        default=0.0,
+    )
     label_prefix: str = setting(
         "label-prefix",
         "What stands before the slash in the label's key.",

@@ -26,6 +26,7 @@ def test_fuzzing_finds_only_documented_answers_and_loses_nothing(base_url: str) 
     after = httpx.get(f"{base_url}/leader")
     assert (after.status_code, after.json()["token"]) == (before.status_code, before.json()["token"])
     assert {("GET", "/leader"), ("HEAD", "/leader/watch"), ("GET", "/"), ("GET", "/metrics")} <= asked
+    assert {(method, "/state/{key}") for method in ("GET", "HEAD", "PUT", "DELETE")} <= asked
 
 
 def test_fuzzing_what_gives_the_lead_up_finds_only_documented_answers(base_url: str) -> None:

@@ -511,6 +511,10 @@ CALLS: dict[str, Callable[[StoreHarness, LockKey], Awaitable[object]]] = {
     "candidates": lambda harness, mine: harness.store.candidates(harness.lock),
     "muster": lambda harness, mine: harness.store.muster(harness.lock),
     "shift": lambda harness, mine: harness.store.shift([], [mine]),
+    "read_value": lambda harness, mine: harness.store.read_value(f"{mine.name}-value"),
+    "write_value": lambda harness, mine: harness.store.write_value(
+        f"{mine.name}-value", b"v", revision=0, leader=mine.name, token=mine.create_revision
+    ),
 }
 
 

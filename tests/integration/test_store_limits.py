@@ -1,10 +1,12 @@
 """etcd at its limits: no space left."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sidecar.errors import NoSpace
+from sidecar.etcd.port import Value
 from sidecar.etcd.settings import EtcdSettings
 from tests.integration.conftest import Opener
 from tests.support.etcd import Cluster, Programs, running
@@ -40,13 +42,19 @@ async def test_a_full_etcd_refuses_claims_and_grants_but_renews_reads_and_releas
     with running(full):
         store = open_store(EtcdSettings(full.endpoints, ATTEMPT_SECONDS))
         mine, spare = await joined(store, "/lock"), await store.grant(30)
+        guard: Any = {"leader": mine.name, "token": mine.create_revision}
+        kept = (await store.write_value("/value", b"v", revision=0, **guard)).revision
+        assert kept is not None
         refuses_all = str(full.status(full.only)["version"]) == "3.5.1"
         fill(full)
         with pytest.raises(NoSpace):
             await store.grant(30)
         with pytest.raises(NoSpace):
             await store.claim("/lock", spare.lease_id, "b", with_queue=True)
-        assert open_store.metric("failures_total", kind="no_space") == 2.0
+        with pytest.raises(NoSpace):
+            await store.write_value("/value", b"w", revision=kept, **guard)
+        assert open_store.metric("failures_total", kind="no_space") == 3.0
+        assert await store.read_value("/value") == Value(b"v", kept)
         assert (await store.renew(mine.lease_id, ATTEMPT_SECONDS)).ttl_seconds > 0
         assert (await store.confirm(mine.name))[1] == mine
         assert (await store.look("/lock", mine.name, mine.create_revision)).first == mine
@@ -54,6 +62,7 @@ async def test_a_full_etcd_refuses_claims_and_grants_but_renews_reads_and_releas
             with pytest.raises(NoSpace):
                 await store.release(mine.name, mine.create_revision)
         else:
+            assert (await store.write_value("/value", None, revision=kept, **guard)).revision is not None
             assert await store.release(mine.name, mine.create_revision) is True
         await store.revoke(mine.lease_id)
         assert (await store.confirm(mine.name))[1] is None

@@ -9,6 +9,7 @@ from grpc import StatusCode as Code
 
 from sidecar.election.queue import LockKey
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, WatchLost
+from sidecar.etcd.port import WriteAnswer
 from sidecar.etcd.protocol import kv, rpc
 from sidecar.etcd.settings import EtcdSettings
 from sidecar.etcd.store import EtcdStore
@@ -34,6 +35,8 @@ METHODS = {
     "release": "Txn",
     "shift": "Txn",
     "candidates": "Range",
+    "read_value": "Range",
+    "write_value": "Txn",
     "watch": "Watch",
 }
 
@@ -227,6 +230,62 @@ async def test_what_is_the_endpoints_fault_moves_to_the_next_within_the_call(
     await store.claim("/lock", LEASE, "a", with_queue=False)
     await store.claim("/lock", LEASE, "a", with_queue=False)
     assert [len(server.seen("Txn")) for server in servers] == [1, 2]
+
+
+async def written(store: EtcdStore) -> WriteAnswer:
+    return await store.write_value("/value", b"v", revision=0, leader=MINE.name, token=MINE.create_revision)
+
+
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        (Code.UNAVAILABLE, "etcdserver: request timed out"),
+        (Code.UNAVAILABLE, "Socket closed"),
+        (Code.UNAVAILABLE, "etcdserver: leader changed"),
+        (Code.INTERNAL, "Internal error from Core"),
+        (Code.UNKNOWN, "anything"),
+    ],
+)
+async def test_a_write_that_may_have_been_done_is_repeated_nowhere(
+    servers: list[ScriptedEtcd], open_store: Opener, code: Code, details: str
+) -> None:
+    servers[0].scripts["Txn"] = refusal(code, details)
+    with pytest.raises(EtcdUnavailable, match=details):
+        await written(opened(open_store, *servers))
+    assert [len(server.seen("Txn")) for server in servers] == [1, 0]
+
+
+@pytest.mark.parametrize("details", ["etcdserver: no leader", "etcdserver: rpc not supported for learner"])
+async def test_a_write_that_was_turned_away_unread_moves_to_the_next_endpoint_within_the_call(
+    servers: list[ScriptedEtcd], open_store: Opener, details: str
+) -> None:
+    servers[0].scripts["Txn"] = refusal(Code.UNAVAILABLE, details)
+    assert await written(opened(open_store, *servers)) == WriteAnswer(100, led=True)
+    assert [len(server.seen("Txn")) for server in servers] == [1, 1]
+
+
+async def test_the_write_after_one_that_failed_goes_to_the_next_endpoint(
+    servers: list[ScriptedEtcd], open_store: Opener
+) -> None:
+    servers[0].scripts["Txn"] = refusal(Code.UNAVAILABLE, "Socket closed")
+    store = opened(open_store, *servers)
+    with pytest.raises(EtcdUnavailable):
+        await written(store)
+    assert await written(store) == WriteAnswer(100, led=True)
+    assert [len(server.seen("Txn")) for server in servers] == [1, 1]
+
+
+@pytest.mark.parametrize("details", ["invalid auth token", "revision of auth store is old"])
+async def test_a_write_whose_token_was_refused_is_repeated_with_another(
+    server: ScriptedEtcd, open_store: Opener, details: str
+) -> None:
+    async def answer(_: Any, context: Any) -> Any:
+        if server.seen("Txn")[-1]["token"] == FIRST_TOKEN:
+            await context.abort(Code.UNAUTHENTICATED, f"etcdserver: {details}")
+        return rpc.TxnResponse(header=server.header(), succeeded=True)
+
+    server.scripts["Txn"] = answer
+    assert await written(opened(open_store, server, user="alice")) == WriteAnswer(100, led=True)
 
 
 async def test_when_every_endpoint_refuses_each_is_asked_once(servers: list[ScriptedEtcd], open_store: Opener) -> None:

@@ -6,12 +6,14 @@ import pytest
 
 from tests.support.etcd import Account, Cluster
 from tests.support.group import Group
+from tests.support.values import CREATE, ask
 
 pytestmark = pytest.mark.slow
 
 LOCK = "/lock/e"
 ALICE = Account("alice", "correct horse")
 PREFIX = f"leader-sidecar.meta/member/{LOCK}/"
+VALUES = f"leader-sidecar.meta/state/{LOCK}/"
 
 
 def group(etcd: Cluster, folder: Path) -> Group:
@@ -31,6 +33,8 @@ def test_a_user_without_a_right_to_the_member_keys_leads_and_hands_over_to_nobod
             assert sidecar.output().count(f"the keys that begin with {PREFIX}") == 1
         status, problem = leader.transfer(other.identity)
         assert (status, PREFIX in problem["detail"]) == (503, True)
+        for refused in (ask(other, "GET", "x"), ask(leader, "PUT", "x", CREATE, b"1")):
+            assert (refused.status, VALUES.encode() in refused.content) == (503, True)
         assert leader.leads()
         candidates.witness.excuse_resign(candidates.token(leader))
         assert leader.resign()[0] == 204
@@ -46,5 +50,6 @@ def test_a_right_given_later_counts_from_the_next_claim_on(etcd: Cluster, tmp_pa
         assert leader.resign()[0] == 204
         heir = candidates.settle()
         assert heir is not leader
+        assert ask(heir, "PUT", "x", CREATE, b"1").status == 201
         assert heir.transfer(leader.identity)[0] == 204
         leader.wait_until_leading()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sidecar.election.events import KeyChanged
+from sidecar.election.past import NO_PAST, Leadership, Past
 from sidecar.election.queue import Header, LockKey
 
 LEASES_EACH = 16
@@ -10,7 +11,10 @@ LEASES_EACH = 16
 
 @dataclass(frozen=True, slots=True)
 class Etcd:
-    """``leases`` are alive; ``granted`` counts those ever granted to each candidate; ``log`` is in revision order."""
+    """``leases`` are alive; ``granted`` counts those ever granted to each candidate; ``log`` is in revision order.
+
+    ``noting``: what is noted of leaderships is kept in ``past``; else candidates have no right to that.
+    """
 
     keys: tuple[LockKey, ...] = ()
     leases: frozenset[int] = frozenset()
@@ -18,6 +22,8 @@ class Etcd:
     revision: int = 1
     term: int = 1
     log: tuple[KeyChanged, ...] = ()
+    noting: bool = False
+    past: Past = NO_PAST
 
     @property
     def header(self) -> Header:
@@ -57,6 +63,13 @@ class Etcd:
         etcd = replace(self, leases=self.leases - {lease_id})
         names = [key.name for key in self.keys if key.lease_id == lease_id]
         return etcd.delete(*names) if names else etcd
+
+    def record(self, leadership: Leadership) -> "Etcd":
+        return replace(self, past=replace(self.past, last=leadership)) if self.noting else self
+
+    def mark(self, token: int | None) -> "Etcd":
+        noted = self.noting and token is not None
+        return replace(self, past=replace(self.past, released=token)) if noted else self
 
     def elect(self) -> "Etcd":
         return replace(self, term=self.term + 1)

@@ -37,6 +37,7 @@ from tests.model.queue_world import (
     renew,
     serve,
     tick,
+    wait_out,
 )
 
 
@@ -61,10 +62,14 @@ KINDS = frozenset(
         "term",
     }
 )
+EARLY = "early"
 """Of faults: a request lost, its answer lost, served when nobody waits for it; a keepalive's answer late; a TTL during
 which a machine stands still; a watch that ends; a lead given up, or
 passed on to any other; a process told to end; a key deleted or moved to no
-lease by hand; another leader of etcd's."""
+lease by hand; another leader of etcd's.
+
+``EARLY`` is for worlds that note who leads, and comes once that is noted: the leader of etcd's that was ends a lease
+which is in use."""
 
 
 class Limits(NamedTuple):
@@ -107,6 +112,8 @@ def _of_seat(world: World, place: int) -> Iterator[tuple[str, World]]:
     seat, etcd = world.seats[place], world.etcd
     if seat.candidate.phase is Phase.DRAINING:
         yield "has finished", _seated(world, place, feed(etcd, seat, Finished()))
+    if seat.candidate.held_until > 0 and seat.candidate.asked is None:
+        yield "has waited", world._replace(seats=wait_out(etcd, world.seats, place))
     if seat.candidate.asked is None and seat.candidate.ask_at == SOON:
         yield "tries again", _seated(world, place, tick(etcd, seat))
 
@@ -163,6 +170,10 @@ def _faults(world: World) -> Iterator[tuple[str, str, World]]:
         if key.lease_id:
             yield f"somebody overwrites {key.name}", "overwrite", _pushed(world, world.etcd.put(key.name, 0))
     yield "etcd elects", "term", world._replace(etcd=world.etcd.elect())
+    first, last = world.etcd.first, world.etcd.past.last
+    noted = world.etcd.noting and first is not None and last is not None and last.token == first.create_revision
+    for lease_id in sorted(world.etcd.leases) if noted else ():
+        yield f"etcd ends {lease_id:x} early", EARLY, _pushed(world, world.etcd.elect().end_lease(lease_id))
 
 
 def _faults_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str, World]]:

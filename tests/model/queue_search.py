@@ -21,9 +21,12 @@ class Found:
         return "\n".join((f"{self.states} states: {self.violation or 'no violation'}", *self.path))
 
 
-def search(candidates: int, limits: Limits) -> Found:
-    """All states within the limits, breadth first, so that a path shown is a shortest one."""
-    beginning = start(candidates)
+def search(candidates: int, limits: Limits, *, noting: bool = False) -> Found:
+    """All states within the limits, breadth first, so that a path shown is a shortest one.
+
+    ``noting``: candidates have the right to note who leads.
+    """
+    beginning = start(candidates, noting=noting)
     known: dict[World, int] = {beginning: 0}
     worlds = [beginning]
     came: list[tuple[int, str]] = [(0, "")]

@@ -20,6 +20,7 @@ from sidecar.election.events import (
     Look,
     Looked,
     Phase,
+    ProbeLease,
     Question,
     Release,
     Released,
@@ -34,6 +35,8 @@ from sidecar.election.events import (
     Unanswered,
 )
 from sidecar.election.lease import Renewal
+from sidecar.election.margin import margin_seconds
+from sidecar.election.past import NO_PAST
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
 from sidecar.election.transitions import step
 from tests.model.queue_etcd import Etcd, since
@@ -89,9 +92,9 @@ class World(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
-def start(candidates: int) -> World:
+def start(candidates: int, *, noting: bool = False) -> World:
     """Everybody has a session, and its claim is on its way."""
-    etcd, seats = Etcd(), []
+    etcd, seats = Etcd(noting=noting), []
     for number in range(candidates):
         etcd, seat = open_session(etcd, Seat(Candidate(LOCK)), number)
         seats.append(seat)
@@ -115,18 +118,34 @@ def serve(etcd: Etcd, question: Question, lease_id: int) -> tuple[Etcd, Event]:
             return etcd, Claimed(etcd.header, mine, view(etcd, name, mine.create_revision))
         case Look(revision=revision):
             return etcd, Looked(view(etcd, name, revision))
-        case Confirm():
-            return etcd, Confirmed(etcd.header, etcd.key(name))
-        case Release(revision=revision):
+        case Confirm(record=record):
             key = etcd.key(name)
-            return (etcd.delete(name) if key and key.create_revision == revision else etcd), Released()
+            if record is not None and key and key.create_revision == record.token:
+                etcd = etcd.record(record)
+            return etcd, Confirmed(etcd.header, key, recorded=record is not None)
+        case Release():
+            return _released(etcd, name, question), Released()
         case Survey():
             queue, _ = in_order(LOCK, etcd.keys)
             return etcd, Surveyed(tuple(queue), frozenset(key.name.rpartition("/")[2] for key in queue))
-        case Shift(kept=kept, gone=gone):
-            found = {(key.name, key.create_revision) for key in etcd.keys}
-            done = found.issuperset((key.name, key.create_revision) for key in (*kept, *gone))
-            return (etcd.delete(*(key.name for key in gone)) if done else etcd), Shifted(done)
+        case Shift():
+            return _shifted(etcd, question)
+
+
+def _released(etcd: Etcd, name: str, question: Release) -> Etcd:
+    key = etcd.key(name)
+    if key is None or key.create_revision != question.revision:
+        return etcd
+    return etcd.delete(name).mark(key.create_revision if question.marked else None)
+
+
+def _shifted(etcd: Etcd, question: Shift) -> tuple[Etcd, Shifted]:
+    kept, gone = question.kept, question.gone
+    found = {(key.name, key.create_revision) for key in etcd.keys}
+    if not found.issuperset((key.name, key.create_revision) for key in (*kept, *gone)):
+        return etcd, Shifted(done=False)
+    deleted = etcd.delete(*(key.name for key in gone))
+    return deleted.mark(gone[0].create_revision if question.marked else None), Shifted(done=True)
 
 
 def view(etcd: Etcd, mine: str, revision: int | None) -> QueueView:
@@ -138,6 +157,7 @@ def view(etcd: Etcd, mine: str, revision: int | None) -> QueueView:
         mine=etcd.key(mine),
         ahead=ahead[-1] if ahead else None,
         count=len(ordered),
+        past=etcd.past,
     )
 
 
@@ -170,7 +190,7 @@ def _fed(log: tuple[KeyChanged, ...], seat: Seat, event: Event) -> Seat:
     for effect in effects:
         if isinstance(effect, RenewNow):
             seat = seat._replace(wants_renewal=True)
-        else:
+        elif not isinstance(effect, ProbeLease):  # a probe only ever shortens a wait
             assert seat.sent is None, f"a second question while one is out: {effect}"
             seat = seat._replace(sent=Sent(effect, seat.lease_id, None))
     if isinstance(event, Renewed):
@@ -191,6 +211,8 @@ def lapse(seat: Seat) -> Seat:
             replace(
                 candidate,
                 valid_until=candidate.valid_until - TTL,
+                ended=tuple(replace(end, noticed_at=end.noticed_at - TTL) for end in candidate.ended),
+                held_until=candidate.held_until - TTL,
                 renewal=_older(candidate.renewal),
                 asked=candidate.asked and replace(candidate.asked, renewal=_older(candidate.asked.renewal)),
             )
@@ -198,6 +220,16 @@ def lapse(seat: Seat) -> Seat:
         late_renewal=_older(seat.late_renewal),
         served_age=-TTL,
     )
+
+
+def wait_out(etcd: Etcd, seats: tuple[Seat, ...], place: int) -> tuple[Seat, ...]:
+    """The time passes that one who stands first waits for, and for the others as well."""
+    waited = TTL + margin_seconds(TTL)
+    after = [lapse(seat) for seat in seats]
+    candidate = seats[place].candidate
+    ended = tuple(replace(end, noticed_at=end.noticed_at - waited) for end in candidate.ended)
+    after[place] = tick(etcd, seats[place]._replace(candidate=replace(candidate, ended=ended, held_until=-NEVER)))
+    return tuple(after)
 
 
 def _older(renewal: Renewal | None) -> Renewal | None:
@@ -237,6 +269,10 @@ def _reduced(candidate: Candidate) -> Candidate:
         failures=0,
         ahead_gone_at=None,
         passed_to=None,
+        past=NO_PAST,
+        probe=None,
+        ended=tuple(replace(end, noticed_at=max(end.noticed_at, -2 * TTL)) for end in candidate.ended),
+        held_until=candidate.held_until if candidate.held_until > 0 else -NEVER,
         planned_at=-NEVER if candidate.heir is None else 0.0,
         renewal=candidate.renewal and _without_revision(candidate.renewal),
         asked=candidate.asked

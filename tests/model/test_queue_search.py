@@ -10,7 +10,7 @@ import pytest
 from sidecar.election import transitions
 from sidecar.election.candidate import Candidate
 from tests.model import queue_world
-from tests.model.queue_moves import KINDS, Limits
+from tests.model.queue_moves import EARLY, KINDS, Limits
 from tests.model.queue_search import Found, search
 
 TWO_OF = [
@@ -48,6 +48,19 @@ def test_two_candidates_bear_two_faults(kinds: tuple[str, ...]) -> None:
 
 def test_two_candidates_bear_a_key_moved_to_another_lease() -> None:
     shown(search(2, Limits(1, kinds=frozenset({"overwrite"}))), "2 candidates, overwrite")
+
+
+def test_two_candidates_bear_a_lease_that_etcd_ends_early() -> None:
+    found = search(2, Limits(1, kinds=frozenset({EARLY})), noting=True)
+    shown(found, "2 candidates that note who leads, early")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["resign", "terminate", "lost answer", "watch"])
+def test_two_candidates_bear_a_lease_that_etcd_ends_early_and_another_fault(kind: str) -> None:
+    found = search(2, Limits(2, kinds=frozenset({EARLY, kind})), noting=True)
+    shown(found, f"2 candidates that note who leads, early and {kind}")
 
 
 @pytest.mark.slow
@@ -90,6 +103,17 @@ def test_the_search_finds_a_leader_that_overlooks_its_lost_key(monkeypatch: pyte
     found = search(2, Limits(1, kinds=frozenset({"delete"})))
     assert found.violation is not None
     assert "leads, its key is gone" in found.violation
+
+
+@pytest.mark.usefixtures("fresh_core")
+def test_the_search_finds_one_that_does_not_wait_for_a_lead_that_was_not_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transitions, "verdict_waits_until", lambda *_, **__: None)
+    found = search(2, Limits(1, kinds=frozenset({EARLY})), noting=True)
+    assert found.violation is not None
+    assert "lead" in found.violation
+    assert found.path[-1]
 
 
 @pytest.mark.usefixtures("fresh_core")

@@ -117,6 +117,11 @@ class SimulatedEtcd:
         self.truth.grant(lease_id, granted, self.now + granted)
         return lease_id, granted
 
+    def lease_left(self, lease_id: int) -> tuple[float, float] | None:
+        """The TTL granted and the whole seconds left; None for a lease that is gone."""
+        lease = self.truth.leases.get(lease_id)
+        return None if lease is None else (lease.ttl_seconds, max(0.0, float(int(lease.expires_at - self.now))))
+
     def check_space(self) -> None:
         if self.no_space:
             raise NoSpace("etcdserver: mvcc: database space exceeded")

@@ -144,6 +144,26 @@ def disk_sticks(world: World, rng: Random) -> None:
     world.after(rng.uniform(1, 3.0 * world.ttl_seconds), lambda: _up(world, place, Mode.STALE))
 
 
+def etcds_leader_stands_still(world: World, rng: Random) -> None:
+    """A stopped process. When it goes on it has leases revoked that others have renewed meanwhile: all it ever knew."""
+    place = world.etcd.leader
+    if place is None or world.etcd.members[place].mode is not Mode.UP or world.etcd.no_space:
+        return  # a full etcd takes no note of who leads
+    known, term, since = sorted(world.etcd.truth.leases), world.etcd.term, world.now
+    world.etcd.set_mode(place, Mode.FROZEN)
+
+    def go_on() -> None:
+        _up(world, place, Mode.FROZEN)
+        if world.peaceful or world.etcd.term == term or world.now - since < world.ttl_seconds:
+            return
+        for lease_id in known:
+            if lease_id in world.etcd.truth.leases and rng.random() < 0.9:
+                world.note(f"a leader that was has lease {lease_id:x} revoked")
+                world.etcd.by_hand(lambda truth, lease_id=lease_id: truth.revoke(lease_id))  # type: ignore[misc]
+
+    world.after(rng.uniform(1, 4.0 * world.ttl_seconds), go_on)
+
+
 def member_fails(world: World, rng: Random) -> None:
     place = rng.randrange(len(world.etcd.members))
     mode = rng.choice([Mode.DOWN, Mode.FROZEN, Mode.ISOLATED])
@@ -180,6 +200,8 @@ def compacted(world: World, _rng: Random) -> None:
 
 
 def no_space(world: World, rng: Random) -> None:
+    if any(member.mode is Mode.FROZEN for member in world.etcd.members):
+        return
     world.etcd.no_space = True
     world.note("no space")
     world.after(rng.uniform(1, 15), lambda: setattr(world.etcd, "no_space", False))
@@ -287,6 +309,7 @@ WEIGHTS: dict[Fault, float] = {
     connections_drop: 2,
     watches_stall: 0.5,
     disk_sticks: 4,
+    etcds_leader_stands_still: 3,
     member_fails: 3,
     etcd_away: 1,
     leader_moves: 2,

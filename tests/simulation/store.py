@@ -8,9 +8,11 @@ from typing import Any, Generic, TypeVar
 from sidecar.election.history import Fit, History, judge
 from sidecar.election.lease import Renewal
 from sidecar.election.member import member_name, members_below, members_of
+from sidecar.election.past import NO_PAST, Past, Probe, leading_name, read_past, released_name
 from sidecar.election.queue import Header, LockKey, QueueView, in_order, key_name
+from sidecar.election.state import ABSENT
 from sidecar.errors import EtcdError, EtcdUnavailable, HistoryWentBack, LeaseNotFound, WatchLost
-from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster
+from sidecar.etcd.port import ClaimAnswer, KeyEvent, Muster, Note, Value, WriteAnswer
 from tests.simulation.etcd import SimulatedEtcd, Work
 from tests.simulation.host import Host
 from tests.simulation.member import Member
@@ -74,32 +76,50 @@ class SimulatedStore:
     ) -> ClaimAnswer:
         name = key_name(lock, lease_id)
 
-        def apply() -> tuple[LockKey, list[LockKey]]:
+        def apply() -> tuple[LockKey, list[LockKey], Past]:
             mine = self.etcd.truth.keys.get(name)
             if mine is None:
                 self.etcd.check_space()
                 mine = self.etcd.truth.put(name, lease_id, identity)
                 if member is not None:
                     self.etcd.truth.put(member_name(lock, lease_id), lease_id, member, same_revision=True)
-            return mine, self.etcd.truth.below(lock)
+            return mine, self.etcd.truth.below(lock), NO_PAST if member is None else self._past(lock)
 
-        header, (mine, keys) = await self._write(apply)
-        view = queue_view(header, lock, keys, name, mine.create_revision) if with_queue else None
+        header, (mine, keys, past) = await self._write(apply)
+        view = queue_view(header, lock, keys, name, mine.create_revision, past) if with_queue else None
         return ClaimAnswer(header, mine, view)
 
-    async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
-        header, keys = await self._write(lambda: self.etcd.truth.below(lock))
-        return queue_view(header, lock, keys, mine, revision)
+    async def look(self, lock: str, mine: str, revision: int | None, *, past: bool = False) -> QueueView:
+        def read() -> tuple[list[LockKey], Past]:
+            return self.etcd.truth.below(lock), self._past(lock) if past else NO_PAST
+
+        header, (keys, told) = await self._write(read)
+        return queue_view(header, lock, keys, mine, revision, told)
+
+    async def probe(self, lease_id: int) -> Probe | None:
+        sent_at = self.host.clock.now()
+        _, probe = await self._write(lambda: self.etcd.lease_left(lease_id), local_header=True)
+        return None if probe is None else Probe(lease_id, probe[0], probe[1], sent_at)
 
     async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
         return await self._write(lambda: self.etcd.truth.keys.get(mine))
 
-    async def release(self, name: str, create_revision: int) -> bool:
+    async def record(self, mine: str, create_revision: int, note: Note) -> tuple[Header, LockKey | None]:
+        def apply() -> LockKey | None:
+            key = self.etcd.truth.keys.get(mine)
+            if key is not None and key.create_revision == create_revision:
+                self.etcd.check_space()
+                self.etcd.truth.put(note.name, 0, note.value)
+            return key
+
+        return await self._write(apply)
+
+    async def release(self, name: str, create_revision: int, mark: Note | None = None) -> bool:
         def apply() -> bool:
             key = self.etcd.truth.keys.get(name)
             if key is None or key.create_revision != create_revision:
                 return False
-            return self.etcd.truth.delete([name]) == 1
+            return self._delete([name], mark) == 1
 
         _, released = await self._write(apply)
         return released
@@ -117,17 +137,45 @@ class SimulatedStore:
         header, (keys, members) = await self._write(read)
         return Muster(header, tuple(keys), members_of(where, members))
 
-    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey], mark: Note | None = None) -> bool:
         def apply() -> bool:
             there = self.etcd.truth.keys
             for key in (*kept, *gone):
                 if key.name not in there or there[key.name].create_revision != key.create_revision:
                     return False
-            self.etcd.truth.delete([key.name for key in gone])
+            self._delete([key.name for key in gone], mark)
             return True
 
         _, done = await self._write(apply)
         return done
+
+    async def read_value(self, name: str) -> Value | None:
+        _, found = await self._write(lambda: self.etcd.truth.keys.get(name))
+        return None if found is None else Value(found.identity.encode("latin-1"), found.mod_revision)
+
+    async def write_value(
+        self, name: str, content: bytes | None, *, revision: int, leader: str, token: int
+    ) -> WriteAnswer:
+        def apply() -> tuple[bool, bool]:
+            if content is not None:
+                self.etcd.check_space()
+            led, unchanged = self._guards(name, revision, leader, token)
+            if not led or not unchanged:
+                return led, False
+            if content is None:
+                self.etcd.truth.delete([name])
+            else:
+                self.etcd.truth.put(name, 0, content.decode("latin-1"))
+            return led, True
+
+        header, (led, done) = await self._write(apply)
+        return WriteAnswer(header.revision if done else None, led)
+
+    def _guards(self, name: str, revision: int, leader: str, token: int) -> tuple[bool, bool]:
+        """Whether the leader's key is still that of ``token``, and the value that of ``revision``."""
+        there = self.etcd.truth.keys
+        led = leader in there and there[leader].create_revision == token
+        return led, revision == (there[name].mod_revision if name in there else ABSENT)
 
     async def watch(self, name: str, from_revision: int) -> AsyncGenerator[KeyEvent, None]:
         watcher = await self._open_watch(name, from_revision)
@@ -140,6 +188,19 @@ class SimulatedStore:
     async def close(self) -> None:
         for watcher in list(self._watchers):
             watcher.end(WatchLost("the store was closed"))
+
+    def _past(self, lock: str) -> Past:
+        found = [self.etcd.truth.keys.get(name) for name in (leading_name(lock), released_name(lock))]
+        return read_past(*(key.identity if key else None for key in found))
+
+    def _delete(self, names: Sequence[str], mark: Note | None) -> int:
+        """In one revision, with the mark."""
+        if mark is not None:
+            self.etcd.check_space()
+        deleted = self.etcd.truth.delete(names)
+        if mark is not None:
+            self.etcd.truth.put(mark.name, 0, mark.value, same_revision=True)
+        return deleted
 
     # One exchange -----------------------------------------------------------------------------------------------------
 
@@ -272,7 +333,9 @@ class SimulatedStore:
             raise HistoryWentBack(f"revision {header.revision} of cluster {header.cluster_id:x}")
 
 
-def queue_view(header: Header, lock: str, keys: list[LockKey], mine: str, revision: int | None) -> QueueView:
+def queue_view(
+    header: Header, lock: str, keys: list[LockKey], mine: str, revision: int | None, past: Past = NO_PAST
+) -> QueueView:
     """What a read that found ``keys`` shows to the owner of ``mine``."""
     ordered, ignored = in_order(lock, keys)
     ahead = [key for key in ordered if revision is not None and key.create_revision < revision]
@@ -283,4 +346,5 @@ def queue_view(header: Header, lock: str, keys: list[LockKey], mine: str, revisi
         ahead=ahead[-1] if ahead else None,
         count=len(keys),
         ignored=ignored,
+        past=past,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.election.lease import Renewal
 from sidecar.election.queue import Header, LockKey, QueueView
-from sidecar.etcd.port import ClaimAnswer
+from sidecar.etcd.port import ClaimAnswer, Note
 from tests.simulation.loop import run_in_virtual_time
 from tests.simulation.sidecar import Sidecar
 from tests.simulation.store import SimulatedStore
@@ -35,17 +35,17 @@ class CountingStore(SimulatedStore):
         self._count("claim")
         return await super().claim(lock, lease_id, identity, with_queue=with_queue, member=member)
 
-    async def look(self, lock: str, mine: str, revision: int | None) -> QueueView:
+    async def look(self, lock: str, mine: str, revision: int | None, *, past: bool = False) -> QueueView:
         self._count("look")
-        return await super().look(lock, mine, revision)
+        return await super().look(lock, mine, revision, past=past)
 
     async def confirm(self, mine: str) -> tuple[Header, LockKey | None]:
         self._count("confirm")
         return await super().confirm(mine)
 
-    async def release(self, name: str, create_revision: int) -> bool:
+    async def release(self, name: str, create_revision: int, mark: Note | None = None) -> bool:
         self._count("release")
-        return await super().release(name, create_revision)
+        return await super().release(name, create_revision, mark)
 
     def _count(self, kind: str) -> None:
         calls[self.host.name, kind] += 1

@@ -9,6 +9,7 @@ import pytest
 from sidecar.election.queue import LockKey
 from sidecar.election.verdict import Reason, State
 from sidecar.errors import CannotTransfer
+from sidecar.etcd.port import Note
 from tests.simulation.loop import run_in_virtual_time
 from tests.simulation.sidecar import DRAIN_SECONDS, LOCK, MAX_PROMISE_SECONDS, NewStore, Sidecar
 from tests.simulation.store import SimulatedStore
@@ -130,8 +131,8 @@ class DiesAfterOneShift(SimulatedStore):
     crash: Callable[[], Awaitable[None]]
     spawn: Callable[..., None]
 
-    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey]) -> bool:
-        done = await super().shift(kept, gone)
+    async def shift(self, kept: Sequence[LockKey], gone: Sequence[LockKey], mark: Note | None = None) -> bool:
+        done = await super().shift(kept, gone, mark)
         DiesAfterOneShift.spawn(DiesAfterOneShift.crash())
         await asyncio.get_running_loop().create_future()
         return done

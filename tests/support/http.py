@@ -12,6 +12,7 @@ from sidecar.election.verdict import Reason, State, Transition, View
 from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
+from tests.support.fake_state import FakeState
 
 NOW = 1000.0
 LOCK = "/leader-sidecar/default/web"
@@ -73,6 +74,7 @@ class FakeElection:
         self.transitions: Sequence[Transition] = (
             Transition(1_700_000_000.5, State.WAITING, State.LEADING, Reason.ELECTED, 17, 3.25),
         )
+        self.state = FakeState(leads=view.is_leader)
         self._changed = asyncio.Event()
 
     def show(self, view: View) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.election.queue import LockKey
 from sidecar.errors import EtcdUnavailable, WatchLost
-from sidecar.etcd.port import KeyEvent, LockStore
+from sidecar.etcd.port import KeyEvent, LockStore, Note
 
 T = TypeVar("T")
 
@@ -33,9 +33,15 @@ CALLS: dict[str, Callable[[LockStore, LockKey], Awaitable[object]]] = {
     "claim": lambda store, mine: store.claim(lock_of(mine), mine.lease_id, "a", with_queue=True),
     "look": lambda store, mine: store.look(lock_of(mine), mine.name, mine.create_revision),
     "confirm": lambda store, mine: store.confirm(mine.name),
+    "probe": lambda store, mine: store.probe(mine.lease_id),
+    "record": lambda store, mine: store.record(mine.name, mine.create_revision, Note(f"{mine.name}.note", "x")),
     "release": lambda store, mine: store.release(mine.name, mine.create_revision),
     "candidates": lambda store, mine: store.candidates(lock_of(mine)),
     "shift": lambda store, mine: store.shift([], [mine]),
+    "read_value": lambda store, mine: store.read_value(f"{mine.name}-value"),
+    "write_value": lambda store, mine: store.write_value(
+        f"{mine.name}-value", b"v", revision=0, leader=mine.name, token=mine.create_revision
+    ),
 }
 """What a candidate with this key may ask."""
 

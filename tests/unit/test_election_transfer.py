@@ -9,6 +9,7 @@ from sidecar.election.candidate import Candidate
 from sidecar.election.events import (
     Claim,
     Claimed,
+    Confirmed,
     Effect,
     Event,
     Finished,
@@ -94,12 +95,12 @@ def test_an_older_lease_of_the_leaders_own_name_can_be_meant() -> None:
 
 
 def test_the_second_becomes_the_first_by_my_key_going_alone() -> None:
-    assert shifts(LOCK, queue(3), frozenset(), ME, key(2)) == (Shift(kept=(key(2),), gone=(MINE,)),)
+    assert shifts(LOCK, queue(3), frozenset(), ME, key(2)) == (Shift(kept=(key(2),), gone=(MINE,), marked=True),)
 
 
 def test_all_between_go_with_my_key_in_one_transaction_that_compares_the_heirs_as_well() -> None:
     everybody = queue(5)
-    wanted = (Shift(kept=(key(4),), gone=(MINE, key(2), key(3))),)
+    wanted = (Shift(kept=(key(4),), gone=(MINE, key(2), key(3)), marked=True),)
     assert shifts(LOCK, everybody, sidecars(*everybody), ME, key(4)) == wanted
 
 
@@ -112,7 +113,7 @@ def test_a_key_between_that_is_no_sidecars_is_never_deleted() -> None:
 
 def test_a_program_that_is_no_sidecar_can_be_the_heir_and_may_stand_behind() -> None:
     everybody = queue(5)
-    assert shifts(LOCK, everybody, sidecars(key(2)), ME, key(3)) == (Shift((key(3),), (MINE, key(2))),)
+    assert shifts(LOCK, everybody, sidecars(key(2)), ME, key(3)) == (Shift((key(3),), (MINE, key(2)), marked=True),)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,8 @@ def leading() -> Driven:
     header = Header(1, 1, 200, 2)
     driven = Driven().feed(SessionOpened(Renewal(1, 10.0, 0.0, header)))
     driven.feed(Claimed(header, MINE, None))
-    return driven.feed(Looked(QueueView(header, MINE, MINE, None, 3)))
+    driven.feed(Looked(QueueView(header, MINE, MINE, None, 3)))
+    return driven.feed(Confirmed(header, MINE, recorded=True))
 
 
 def draining() -> Driven:
@@ -190,7 +192,7 @@ def test_a_transfer_ends_the_verdict_first_and_keeps_the_key_until_the_workload_
 
 def test_the_keys_go_as_the_queue_is_after_the_drain_and_this_candidate_rejoins_a_little_later() -> None:
     driven = shifting()
-    assert driven.effects == (Shift(kept=(key(3),), gone=(MINE, key(2))),)
+    assert driven.effects == (Shift(kept=(key(3),), gone=(MINE, key(2)), marked=True),)
     assert driven.feed(Shifted(done=True)).effects == ()
     assert driven.candidate.passed_to == key(3)
     assert driven.feed(Tick(), 1.1).effects == (Claim(with_queue=True),)
@@ -203,7 +205,7 @@ def planned(seconds: float) -> Driven:
 
 
 def test_without_a_drain_to_speak_of_the_queue_is_not_read_a_second_time() -> None:
-    assert planned(0.2).effects == (Shift(kept=(key(3),), gone=(MINE, key(2))),)
+    assert planned(0.2).effects == (Shift(kept=(key(3),), gone=(MINE, key(2)), marked=True),)
 
 
 def test_after_a_drain_the_queue_is_read_again() -> None:
@@ -212,7 +214,7 @@ def test_after_a_drain_the_queue_is_read_again() -> None:
 
 def test_a_plan_that_has_come_to_nothing_is_an_ordinary_release() -> None:
     driven = planned(0.0).feed(Shifted(done=False), 2.1)
-    assert driven.effects == (Release(MINE.create_revision),)
+    assert driven.effects == (Release(MINE.create_revision, marked=True),)
 
 
 def test_a_long_queue_goes_in_several_steps_my_key_in_the_last() -> None:
@@ -226,14 +228,14 @@ def test_a_long_queue_goes_in_several_steps_my_key_in_the_last() -> None:
 
 def test_an_heir_that_left_during_the_drain_makes_it_an_ordinary_release() -> None:
     driven = surveying().feed(Surveyed(queue(2), sidecars(*queue(2))))
-    assert driven.effects == (Release(MINE.create_revision),)
+    assert driven.effects == (Release(MINE.create_revision, marked=True),)
     assert driven.feed(Released()).candidate.passed_to is None
 
 
 @pytest.mark.parametrize("length", [3, 150], ids=["the only one", "the first of several"])
 def test_a_comparison_that_fails_makes_it_an_ordinary_release(length: int) -> None:
     driven = shifting(length).feed(Shifted(done=False))
-    assert driven.effects == (Release(MINE.create_revision),)
+    assert driven.effects == (Release(MINE.create_revision, marked=True),)
     assert driven.feed(Released()).candidate.passed_to is None
 
 
@@ -241,7 +243,7 @@ def test_a_comparison_that_fails_makes_it_an_ordinary_release(length: int) -> No
 def test_a_question_without_an_answer_makes_it_an_ordinary_release(begin: Callable[[], Driven]) -> None:
     driven = begin().feed(Unanswered())
     assert driven.candidate.phase is Phase.RELEASING
-    assert driven.feed(Tick(), 2.0).effects == (Release(MINE.create_revision),)
+    assert driven.feed(Tick(), 2.0).effects == (Release(MINE.create_revision, marked=True),)
 
 
 def test_one_told_to_end_while_it_passes_on_still_passes_on_and_then_stops() -> None:

@@ -85,7 +85,8 @@ def waiting() -> Driven:
 
 
 def leading() -> Driven:
-    return looking().feed(Looked(view(key(), key())), 0.3)
+    """With the leadership on record."""
+    return looking().feed(Looked(view(key(), key())), 0.3).feed(Confirmed(header(), key(), recorded=True), 0.3)
 
 
 def test_a_session_leads_to_a_claim() -> None:
@@ -265,7 +266,7 @@ def test_stepping_down_ends_the_verdict_first_and_keeps_the_key_until_the_worklo
     driven = leading().feed(StepDown(Reason.RESIGNED, Phase.CLAIMING), 2.0)
     assert not driven.candidate.leads(2.0)
     assert driven.effects == ()
-    assert driven.feed(Finished(), 3.0).effects == (Release(15),)
+    assert driven.feed(Finished(), 3.0).effects == (Release(15, marked=True),)
     assert driven.feed(Released(), 3.1).effects == ()
     assert driven.feed(Tick(), 3.2).effects == (Claim(with_queue=True),)
 

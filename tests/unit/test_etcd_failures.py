@@ -11,7 +11,7 @@ from sidecar.errors import (
     NoSpace,
     PermissionDenied,
 )
-from sidecar.etcd.failures import Remedy, classify
+from sidecar.etcd.failures import Remedy, classify, was_refused_unread
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,21 @@ def test_a_failure_is_one_of_our_errors_and_says_what_helps(
     assert failure.remedy is remedy
     assert details in str(failure.error)
     assert code.name in str(failure.error)
+
+
+@pytest.mark.parametrize(
+    ("details", "unread"),
+    [
+        ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:2379: Connection refused", True),
+        ("etcdserver: rpc not supported for learner", True),
+        ("etcdserver: no leader", True),
+        ("etcdserver: request timed out", False),
+        ("etcdserver: leader changed", False),
+        ("etcdserver: server stopped", False),
+        ("Socket closed", False),
+        ("recvmsg:Connection reset by peer", False),
+        ("", False),
+    ],
+)
+def test_only_what_surely_was_not_read_may_be_sent_twice(details: str, unread: bool) -> None:
+    assert was_refused_unread(str(classify(Code.UNAVAILABLE, details).error)) is unread

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.election import lease
+from sidecar.election import margin
 from sidecar.settings import Settings, Surroundings, build, cautions, cpu_quota_cores
 from sidecar.settings.build import Given
 from sidecar.settings.checks import MARGIN_RATIO
@@ -57,4 +57,4 @@ def test_the_cpu_quota_is_read_from_either_cgroup(tmp_path: Path, files: dict[st
 
 
 def test_the_margin_that_settings_are_checked_against_is_the_elections() -> None:
-    assert MARGIN_RATIO == lease.MARGIN_RATIO
+    assert MARGIN_RATIO == margin.MARGIN_RATIO

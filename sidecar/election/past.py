@@ -1,0 +1,133 @@
+"""What is known of the leadership before mine, and how long the verdict has to wait for its end.
+
+etcd may revoke a lease that is in use: a leader of etcd's that stood still (a stopped process, a paused guest) and was
+replaced meanwhile finds every lease expired when it goes on, and hands the revocations to the new leader (etcd
+``server/etcdserver/server.go``, ``revokeExpiredLeases``: its ``ensureLeadership`` asks nobody once the raft loop has
+ticked). It knows no lease that was granted in a later term than its own. So a key that went with its lease says that a
+leadership is over only while etcd's term is the one the lease was granted in.
+
+A sidecar that leads records so: ``leader-sidecar.meta/leading/`` + lock, just after the verdict is on, for which nobody
+waits. One that gives the lead up on purpose leaves a
+mark, in the transaction that releases its key: ``leader-sidecar.meta/released/`` + lock, the token.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sidecar.election.margin import margin_seconds
+
+_LEADING, _RELEASED = "leader-sidecar.meta/leading/", "leader-sidecar.meta/released/"
+UNKNOWN_TERM = 0
+"""Of no lease: etcd's terms begin at 1."""
+MOST_ENDED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """A sidecar's: the token, the raft term in which its lease was granted, and the TTL of that."""
+
+    token: int
+    raft_term: int
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """``last`` is the last recorded leadership of a sidecar, ``released`` the last token given up on purpose."""
+
+    last: Leadership | None = None
+    released: int | None = None
+
+
+NO_PAST = Past()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How long a lease had left when etcd was asked at ``asked_at``: whole seconds, rounded down."""
+
+    lease_id: int
+    ttl_seconds: float
+    left_seconds: float
+    asked_at: float
+
+    @property
+    def runs_out(self) -> bool:
+        """Whether nobody has renewed it for half its TTL."""
+        return self.left_seconds + 1 <= self.ttl_seconds / 2
+
+    def expired_by(self, now: float) -> bool:
+        """Whether its end at this time is what was to be expected."""
+        return self.runs_out and now >= self.asked_at + self.left_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A key that was the first is gone, as I know since ``noticed_at``. ``expired``: its lease was seen running out."""
+
+    token: int
+    noticed_at: float
+    expired: bool = False
+
+
+def leading_name(lock: str) -> str:
+    """Name of the key that records who leads: it stays when the leader's lease goes."""
+    return _LEADING + lock
+
+
+def released_name(lock: str) -> str:
+    """Name of the key that marks the last orderly end of a leadership."""
+    return _RELEASED + lock
+
+
+def write_leadership(leadership: Leadership) -> str:
+    fields = {"token": leadership.token, "raft_term": leadership.raft_term, "ttl_seconds": leadership.ttl_seconds}
+    return json.dumps(fields)
+
+
+def read_past(recorded: str | None, released: str | None) -> Past:
+    """From the values of the two keys, None for one that is not there. What cannot be read counts as not there."""
+    return Past(_leadership(recorded), _token(released))
+
+
+def _leadership(text: str | None) -> Leadership | None:
+    try:
+        said = json.loads(text or "")
+        return Leadership(int(said["token"]), int(said["raft_term"]), float(said["ttl_seconds"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _token(text: str | None) -> int | None:
+    try:
+        return int(text or "")
+    except ValueError:
+        return None
+
+
+def noticed(ended: tuple[Ended, ...], end: Ended) -> tuple[Ended, ...]:
+    """With one more end; of one that is known already the first notice stands. Only the newest few are kept."""
+    if any(known.token == end.token for known in ended):
+        return ended
+    return tuple(sorted((*ended, end), key=lambda known: known.token))[-MOST_ENDED:]
+
+
+def verdict_waits_until(
+    past: Past, ended: Iterable[Ended], *, own: int, raft_term: int, hold_off_seconds: float
+) -> float | None:
+    """Until when whoever now stands first must not lead; None for no wait.
+
+    ``own`` is the token of my own last leadership: that one I need not fear. ``hold_off_seconds`` is waited out after
+    every end that was no release, whoever led; the predecessor's TTL, and what clocks may drift apart, after one that
+    etcd may have brought about too early. Every ``past.last`` has to be among ``ended``.
+    """
+    over = max(own, past.released or 0)  # whoever led by this token has waited for the end of all before it
+    ends: Mapping[int, Ended] = {end.token: end for end in ended if end.token > over}
+    waits = []
+    if ends and hold_off_seconds:
+        waits.append(ends[max(ends)].noticed_at + hold_off_seconds)
+    last = past.last
+    if last is not None and last.token in ends and last.raft_term != raft_term and not ends[last.token].expired:
+        waits.append(ends[last.token].noticed_at + last.ttl_seconds + margin_seconds(last.ttl_seconds))
+    return max(waits, default=None)
