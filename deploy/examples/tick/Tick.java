@@ -45,11 +45,14 @@ public class Tick {
             double sent = now(); // validity counts from here, however late the answer is read
             Answer leader = ask("GET", sidecar + "/leader", 1000);
             work.lock(); // a pause anywhere from here on is what the token is for
-            if (leader.status == 200 && now() + 500 < sent + Double.parseDouble(leader.field("valid_for_ms"))) {
-                String token = leader.field("token");
-                System.out.println("token " + token + ": " + ask("POST", store + "/tick?token=" + token, 500));
+            try {
+                if (leader.status == 200 && now() + 500 < sent + Double.parseDouble(leader.field("valid_for_ms"))) {
+                    String token = leader.field("token");
+                    System.out.println("token " + token + ": " + ask("POST", store + "/tick?token=" + token, 500));
+                }
+            } finally {
+                work.unlock();
             }
-            work.unlock();
             if (leader.status == 503) // a follower waits here until something changes
                 ask("GET", sidecar + "/leader?wait=30&since=" + leader.field("version"), 35_000);
         }
