@@ -38,7 +38,7 @@ TAIL = """
 |---|---|
 | 0 | told to stop, and stopped |
 | 64 | wrong usage: an unknown flag, no election, no etcd endpoint |
-| 66 | a file that cannot be read |
+| 66 | a file that cannot be read, or written |
 | 69 | nothing there to talk to: `resign` or `status` without a sidecar, `demo` without an etcd |
 | 71 | a port that cannot be had |
 | 70 | `exec`: its guard was killed |

@@ -34,6 +34,10 @@ class NotLeading(SidecarError):
     """Asked of a leader (resign, transfer, write), but this pod does not lead."""
 
 
+class TooManyHolds(SidecarError):
+    """So many connections hold the lead that no other may: says how many."""
+
+
 class UnknownCandidate(SidecarError):
     """No candidate of that name stands in the queue."""
 

@@ -127,6 +127,12 @@ class Metrics:
             ["election"],
             registry=self.registry,
         )
+        self.workload_healthy = Gauge(
+            prefix + "workload_healthy",
+            "1 while the workload's health check says so, else 0.",
+            ["election"],
+            registry=self.registry,
+        )
         self.build = Info(prefix + "build", "Version of the sidecar.", registry=self.registry)
 
     def watch(

@@ -10,6 +10,7 @@ from sidecar import __version__
 from sidecar.clock import SystemClock
 from sidecar.election.lease import attempt_seconds
 from sidecar.election.member import write_member
+from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import AuthenticationFailed, EtcdError, ExitCode, KubeError, PermissionDenied, SettingError
@@ -23,6 +24,7 @@ from sidecar.succession import Succession, member_of
 from sidecar.vitals import Vitals
 
 if TYPE_CHECKING:
+    from sidecar.told import Told
     from sidecar.workload.exec.own import OwnCommand
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ class _CommandedElector(Elector):
     async def resign(self, *, drain: bool) -> None:
         await super().resign(drain=True)
 
+    def end_lead(self, token: int, reason: Reason, *, drain: bool) -> None:
+        super().end_lead(token, reason, drain=True)
+
 
 class Service:
     def __init__(self, settings: Settings, command: "OwnCommand | None" = None) -> None:
@@ -61,6 +66,7 @@ class Service:
         )
         self._elector = self._make_elector(random)
         self._pod = self._make_pod(random)
+        self._told = self._make_told()
         self._succession = Succession(settings, self._elector, self._clock) if settings.follow_rollout else None
         self._vitals = Vitals(
             self._elector,
@@ -88,6 +94,7 @@ class Service:
             tell=self._tell,
             describe=self._describe,
             hold_off_seconds=settings.hold_off_seconds,
+            out_for=None if settings.health_check is None else Reason.UNHEALTHY,
         )
 
     def _make_pod(self, random: Random) -> OwnPod | None:
@@ -97,22 +104,36 @@ class Service:
             return None
         return OwnPod(self._settings, self._elector, clock=self._clock, random=random, metrics=self._metrics)
 
+    def _make_told(self) -> "Told | None":
+        settings = self._settings
+        if settings.leader_file is None and settings.on_elected is None and settings.on_lost is None:
+            return None
+        from sidecar.told import Told
+
+        return Told(settings, self._elector, self._metrics)
+
     async def run(self) -> int:
         self._introduce()
         self._http.bind()
+        if self._told is not None:
+            self._told.open()
         told_to_stop = self._listen_to_signals()
         try:
             async with asyncio.TaskGroup() as group:
                 http = group.create_task(self._http.serve(), name="http")
                 elector = group.create_task(self._elector.run(), name="elector")
                 pod = group.create_task(self._keep_pod(), name="pod")
+                told = group.create_task(self._tell_on(), name="told")
                 command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
+                health = group.create_task(self._watch_health(), name="health")
                 succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
                 log.info("told to stop")
                 succession.cancel()
+                health.cancel()
                 await self._leave(session, pod)
+                await self._end_telling(told)
                 elector.cancel()
                 await self._end_command(command)
                 await self._http.stop(LAST_CALLS_SECONDS)
@@ -127,6 +148,15 @@ class Service:
                 self._succession.close()
         log.info("stopped")
         return ExitCode.OK if self._command is None else self._command.code()
+
+    async def _tell_on(self) -> None:
+        if self._told is not None:
+            await self._told.run()
+
+    async def _end_telling(self, telling: asyncio.Task[None]) -> None:
+        if self._told is not None:
+            await self._told.end()
+        telling.cancel()
 
     def _listen_to_signals(self) -> asyncio.Event:
         """The event of having been told to stop: by a signal, or by the command's own end."""
@@ -146,6 +176,12 @@ class Service:
         if self._command is not None:
             await self._command.end()
         following.cancel()
+
+    async def _watch_health(self) -> None:
+        if self._settings.health_check is not None:
+            from sidecar.checked import make_checker
+
+            await make_checker(self._settings, self._elector, self._clock, self._metrics).run()
 
     async def _keep_pod(self) -> None:
         if self._pod is not None:
@@ -224,12 +260,17 @@ class Service:
         if self._pod is not None:
             await self._pod.hand_route_over(timeout_seconds)
 
-    async def _tell(self) -> bool:
-        """Between leading no more and releasing the key: whether the workload is known to have finished."""
+    async def _tell(self) -> bool | None:
+        """Between leading no more and releasing the key: whether the workload is known to have finished.
+
+        None where nothing speaks for it.
+        """
         async with asyncio.TaskGroup() as group:
             if self._pod is not None:
                 group.create_task(self._pod.take_off(), name="label-off")
-            return self._command is not None and await self._command.finish()
+            if self._command is not None:
+                return await self._command.finish()
+            return None if self._told is None else await self._told.finish()
 
     def _introduce(self) -> None:
         log.info("leader-sidecar %s starts", __version__, extra={"settings": self._settings.describe()})

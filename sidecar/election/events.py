@@ -204,6 +204,11 @@ class StepDown:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """The reason to stand out is over: stand in line again."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransferRequested:
     """Give the lead up to ``heir``, a candidate that waits; without a lead to give up it means nothing.
 
@@ -240,6 +245,7 @@ Event = (
     | WatchBroke
     | ClockJumped
     | StepDown
+    | StandIn
     | TransferRequested
     | Finished
     | Tick

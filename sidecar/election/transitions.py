@@ -38,6 +38,7 @@ from sidecar.election.events import (
     SessionLost,
     SessionOpened,
     Shifted,
+    StandIn,
     StepDown,
     Surveyed,
     Tick,
@@ -501,6 +502,13 @@ def _step_down(candidate: Candidate, event: StepDown, now: float, _dice: float) 
             return replace(candidate, phase=event.then)
 
 
+def _stand_in(candidate: Candidate, _event: StandIn, now: float, _dice: float) -> Candidate:
+    if candidate.phase is Phase.STANDING_OUT:
+        phase = Phase.CLAIMING if candidate.renewal else Phase.CONNECTING
+        return replace(candidate, phase=phase, then=Phase.CLAIMING, ask_at=now)
+    return replace(candidate, then=Phase.CLAIMING) if candidate.then is Phase.STANDING_OUT else candidate
+
+
 def _transfer(candidate: Candidate, event: TransferRequested, now: float, _dice: float) -> Candidate:
     candidate = replace(candidate, heir=event.heir, shifts=event.shifts, planned_at=now, passed_to=None)
     return replace(_draining(candidate, Reason.TRANSFERRED), then=Phase.CLAIMING)
@@ -585,6 +593,8 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type, Callable[..., Candidate], tuple[Phas
     ((_P.CONNECTING, _P.CLAIMING, _P.STANDING_OUT), StepDown, _step_down, (_P.STANDING_OUT, _P.STOPPED)),
     ((_P.DRAINING, *_LEAVING), StepDown, _step_down, ()),
     ((_P.STOPPED,), StepDown, _stay, ()),
+    ((_P.STANDING_OUT,), StandIn, _stand_in, (_P.CONNECTING, _P.CLAIMING)),
+    (_but(_P.STANDING_OUT), StandIn, _stand_in, ()),
     ((_P.LEADING,), TransferRequested, _transfer, (_P.DRAINING,)),
     (_but(_P.LEADING), TransferRequested, _stay, ()),
     ((_P.DRAINING,), Finished, _finish, _LEAVING),

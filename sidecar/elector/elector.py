@@ -23,6 +23,7 @@ from sidecar.election.events import (
     Question,
     Release,
     RenewNow,
+    StandIn,
     StepDown,
     Tick,
     TransferRequested,
@@ -38,6 +39,7 @@ from sidecar.elector.alarm import Alarm, within
 from sidecar.elector.first_key import FirstKey
 from sidecar.elector.follow import Followed
 from sidecar.elector.heirs import plan_transfer, read_muster
+from sidecar.elector.holds import Hold, Holds
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
 from sidecar.elector.notes import Notes
@@ -75,10 +77,12 @@ class Elector:
     ``run`` raises ``AuthenticationFailed`` or ``PermissionDenied`` when etcd refuses the very first questions.
 
     ``tell`` is what has to happen between "leads no more" and "the key is released" (workload told, label off); it
-    bounds itself, and answers True when the workload has finished: then no promise is waited for.
+    bounds itself, and answers whether the workload is known to have finished, None where nothing speaks for it. Once
+    all that speak for it, open holds among them, say so, no promise is waited for.
     ``max_promise_seconds`` caps every deadline handed out, ``drain_seconds`` bounds the wait for them.
     ``describe`` gives the value of the member key; without it only the identity is told. ``hold_off_seconds`` is waited
-    for after the end of a leadership that was not given up, before the next one here.
+    for after the end of a leadership that was not given up, before the next one here. With ``out_for`` it stands in
+    line only after ``stand_in`` with that reason.
     """
 
     def __init__(
@@ -97,19 +101,22 @@ class Elector:
         tell: StepDownWork,
         describe: Callable[[], str] | None = None,
         hold_off_seconds: float = 0.0,
+        out_for: Reason | None = None,
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
         self._drain_seconds, self._tell = drain_seconds, tell
         self._membership = Membership(lock, identity, describe or (lambda: write_member(Member(identity))))
         self._notes = Notes(lock, store)
-        self._candidate = Candidate(lock, hold_off_seconds)
+        self._out_for = set() if out_for is None else {out_for}
+        self._candidate = Candidate(lock, hold_off_seconds, Phase.STANDING_OUT if out_for else Phase.CONNECTING)
         self._record = Record(election, identity, metrics=metrics, now=clock.now(), wall=clock.wall())
         self._alarm = Alarm(clock)
         self._tasks = asyncio.TaskGroup()
         self._watched = Followed(
             store, clock, random, spawn=self._spawn, feed=self._feed, history_back=self._drop_for_history
         )
+        self._holds = Holds(lambda token, others: self.end_lead(token, Reason.HOLD_CLOSED, drain=others), drain_seconds)
         self._promises = Promises(clock, max_promise_seconds)
         self._first_key = FirstKey(election, metrics)
         self._listing = Listing(store, lock, clock, tasks=self._tasks, history_back=self._drop_for_history)
@@ -131,14 +138,20 @@ class Elector:
     async def run(self) -> None:
         """Until cancelled."""
         async with self._tasks:
-            while True:
-                now = self._looked_at = self._observe_clocks()
-                self._feed(Tick())
-                left = self._candidate.due(now) - now
-                if self._candidate.leads(now):  # looks again so soon that it need not be woken
-                    await self._clock.sleep(max(0.0, min(left, LOOK_AT_CLOCK_SECONDS)))
-                else:
-                    await self._alarm.sleep(left)
+            try:
+                await self._look_at_clock()
+            finally:
+                self._holds.drop_all()
+
+    async def _look_at_clock(self) -> None:
+        while True:
+            now = self._looked_at = self._observe_clocks()
+            self._feed(Tick())
+            left = self._candidate.due(now) - now
+            if self._candidate.leads(now):  # looks again so soon that it need not be woken
+                await self._clock.sleep(max(0.0, min(left, LOOK_AT_CLOCK_SECONDS)))
+            else:
+                await self._alarm.sleep(left)
 
     # --- what others ask
 
@@ -149,6 +162,10 @@ class Elector:
     def promise(self, view: View) -> float | None:
         """A deadline to hand out for this view, kept for the step-down to wait for; None on a follower."""
         return None if view.valid_until is None else self._promises.make(view.valid_until)
+
+    def open_hold(self, token: int) -> Hold:
+        """Tie the lead that has this token to a connection. Raises ``TooManyHolds``."""
+        return self._holds.open(token)
 
     async def changed(self, version: str) -> None:
         await self._record.changed(version)
@@ -226,9 +243,21 @@ class Elector:
         except EtcdError as error:
             log.debug("cannot ask etcd for its alarms: %s", error)
 
+    def end_lead(self, token: int, reason: Reason, *, drain: bool) -> None:
+        """Give up the lead that has this token, also one past its validity, and rejoin at the tail; no other lead."""
+        if self._candidate.phase is Phase.LEADING and self._candidate.revision == token:
+            self._begin_to_leave(StepDown(reason, Phase.CLAIMING), drain=drain)
+
     async def stand_out(self, reason: Reason) -> None:
-        """Give the lead or the place in the queue up, and stand in line no more."""
+        """Give the lead or the place in the queue up, and stand in line no more, until ``stand_in`` for each reason."""
+        self._out_for.add(reason)
         await self._leave(StepDown(reason, Phase.STANDING_OUT), drain=True)
+
+    def stand_in(self, reason: Reason) -> None:
+        """That reason is over: stand in line again, if there is no other to stand out."""
+        self._out_for.discard(reason)
+        if not self._out_for:
+            self._feed(StandIn())
 
     async def stop(self, *, drain: bool = True, to: str | None = None) -> None:
         """Leave the election for good: release the key, after the workload when it leads. Claim nothing more.
@@ -265,10 +294,14 @@ class Elector:
         return wish
 
     async def _leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> None:
+        # whoever asked may go away; what was begun is ended
+        await asyncio.shield(self._begin_to_leave(wish, drain=drain))
+
+    def _begin_to_leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> asyncio.Task[None]:
         self._feed(wish)
         work = self._give_up(self._leaving, drain=drain)
         self._leaving = self._spawn(work, name=f"leave {self.election}")
-        await asyncio.shield(self._leaving)  # whoever asked may go away; what was begun is ended
+        return self._leaving
 
     async def _give_up(self, earlier: asyncio.Task[None] | None, *, drain: bool) -> None:
         if earlier is not None:
@@ -286,7 +319,8 @@ class Elector:
     async def _drain(self) -> None:
         """Tell the workload, then wait until every deadline handed out has passed, or the lease has."""
         bound = self._clock.now() + self._drain_seconds
-        if await self._tell():
+        said = [word for word in await asyncio.gather(self._tell(), self._holds.finish()) if word is not None]
+        if said and all(said):
             return
         until = min(self._promises.latest, bound)
         while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:

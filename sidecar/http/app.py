@@ -15,11 +15,13 @@ from starlette.types import ASGIApp
 
 from sidecar import __version__
 from sidecar.clock import Clock
+from sidecar.errors import NotLeading
 from sidecar.http import schema
 from sidecar.http.accept import asks_for_html_first
 from sidecar.http.body import candidates_body, history_body, leader_name
 from sidecar.http.guard import LocalOnly, Unstored
 from sidecar.http.held import Held
+from sidecar.http.hold import HoldEvents
 from sidecar.http.leader import LONGEST_WAIT_SECONDS, Events, answer_now, answer_on_change, answer_unpromised
 from sidecar.http.port import Election, Health
 from sidecar.http.problem import describe_errors, problem
@@ -116,6 +118,7 @@ def build_workload_app(election: Election, health: Health, metrics: Metrics, clo
     app.offer("GET", "/candidates", candidates, schema.CANDIDATES)
     app.offer("GET", "/history", history, schema.HISTORY)
     app.offer("POST", "/resign", resign, schema.RESIGN, openapi_extra=schema.EMPTY_BODY)
+    _offer_hold(app, election, held, clock)
     _offer_root(app, election, health, clock)
     _offer_transfer(app, election)
     _offer_state(app, election)
@@ -133,6 +136,17 @@ def build_pod_app(election: Election, health: Health, metrics: Metrics) -> ASGIA
     app.offer("GET", "/leader", leader, schema.LEADER)
     _offer_probes(app, health, metrics)
     return Unstored(app)
+
+
+def _offer_hold(app: _Application, election: Election, held: Held, clock: Clock) -> None:
+    async def hold() -> Response:
+        """The events of `/leader/watch` as long as this pod leads, which it does as long as this connection is open."""
+        token = election.view().token
+        if token is None:
+            raise NotLeading
+        return HoldEvents(election, held, clock, token)
+
+    app.offer("GET", "/leader/hold", hold, schema.HOLD)
 
 
 def _offer_transfer(app: _Application, election: Election) -> None:

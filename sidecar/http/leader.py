@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from sidecar.clock import Clock
 from sidecar.election.verdict import View
@@ -67,8 +67,7 @@ class Events(Response):
             while not hold.over:
                 view = self._election.view()
                 name = "heartbeat" if view.version == sent else "state"
-                body = leader_body(view, deadline=self._election.promise(view), now=None)
-                await send({"type": "http.response.body", "body": _event(name, body), "more_body": True})
+                await send(event(name, view, self._election.promise(view)))
                 sent = view.version
                 await hold.change(self._election, sent, HEARTBEAT_SECONDS)
 
@@ -77,5 +76,8 @@ def _answer(view: View, body: dict[str, Any]) -> Response:
     return Response(json.dumps(body), 200 if view.is_leader else 503, leader_headers(body), "application/json")
 
 
-def _event(name: str, body: dict[str, Any]) -> bytes:
-    return f"event: {name}\nid: {body['version']}\ndata: {json.dumps(body)}\n\n".encode()
+def event(name: str, view: View, deadline: float | None) -> Message:
+    """One event of a stream; ``deadline`` was promised."""
+    body = leader_body(view, deadline=deadline, now=None)
+    text = f"event: {name}\nid: {body['version']}\ndata: {json.dumps(body)}\n\n"
+    return {"type": "http.response.body", "body": text.encode(), "more_body": True}

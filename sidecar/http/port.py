@@ -19,6 +19,16 @@ class State(Protocol):
         """
 
 
+class Hold(Protocol):
+    """A connection to which a leadership is tied."""
+
+    def closed(self) -> None:
+        """The workload's end has gone."""
+
+    def let_go(self) -> None:
+        """This side ends it: it has no say any more."""
+
+
 class Election(Protocol):
     @property
     def lock(self) -> str:
@@ -36,6 +46,9 @@ class Election(Protocol):
 
         None when the view is not a leader's. Whoever calls this hands the deadline out.
         """
+
+    def open_hold(self, token: int) -> Hold:
+        """Tie the lead that has this token to a connection. Raises ``TooManyHolds``."""
 
     async def changed(self, version: str) -> None:
         """Return once the view's version is another than ``version``; at once if it already is."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, TooManyHolds, UnknownCandidate
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -30,6 +30,7 @@ def describe_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_query)
     app.add_exception_handler(NotLeading, _not_leading)
+    app.add_exception_handler(TooManyHolds, _too_many_holds)
     app.add_exception_handler(UnknownCandidate, _unknown_candidate)
     app.add_exception_handler(CannotTransfer, _cannot_transfer)
     app.add_exception_handler(EtcdError, _etcd_failed)
@@ -65,6 +66,10 @@ async def _bad_query(_: Request, error: Exception) -> Response:
 
 async def _not_leading(_: Request, __: Exception) -> Response:
     return problem(HTTPStatus.CONFLICT, "this pod does not lead")
+
+
+async def _too_many_holds(_: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error))
 
 
 async def _unknown_candidate(_: Request, error: Exception) -> Response:

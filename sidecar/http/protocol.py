@@ -12,6 +12,8 @@ from sidecar.http.problem import MEDIA_TYPE, problem_document
 STALLED_SECONDS = 10.0
 """How long a reader may leave an answer unread, once the kernel's buffer is full."""
 
+HOLD_PATH = "/leader/hold"
+
 _arrivals = itertools.count()
 
 
@@ -33,14 +35,21 @@ class Connection(H11Protocol):
         self.arrival = next(_arrivals)
         others = [other for other in self.connections if isinstance(other, Connection) and other is not self]
         if len(others) >= self.most:
-            min(others, key=lambda other: (other.busy, other.arrival)).transport.abort()
+            min(others, key=lambda other: (other.holding, other.busy, other.arrival)).transport.abort()
 
     @property
     def busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    @property
+    def holding(self) -> bool:
+        """The lead hangs on this connection: it is not for us to end it."""
+        return self.busy and self.scope["path"].endswith(HOLD_PATH)
+
     def pause_writing(self) -> None:
         super().pause_writing()
+        if self.holding:
+            return
         self.stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:

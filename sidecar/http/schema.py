@@ -121,6 +121,10 @@ WATCH: Responses = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
+HOLD: Responses = WATCH | {
+    409: is_problem("this pod does not lead"),
+    429: is_problem("so many hold the lead already that no other may"),
+}
 HEALTH: Responses = {
     200: answers("the sidecar can keep what it claims", "Well"),
     503: is_problem("it is wedged, and why"),

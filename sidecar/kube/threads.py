@@ -31,13 +31,15 @@ class Threads:
         return self._in_flight
 
     async def run(self, call: Callable[[], _T], timeout_seconds: float) -> _T:
-        """The call's result, or what it raises. Raises ``TimeoutError`` and ``TooManyCalls``."""
+        """The call's result, or what it raises. Raises ``TimeoutError``, ``TooManyCalls``, and ``RuntimeError`` where
+        the system gives no thread.
+        """
         if self._in_flight >= self._at_most:
             raise TooManyCalls(f"{self._in_flight} calls have not returned")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_T] = loop.create_future()
-        self._in_flight += 1
         threading.Thread(target=self._run, args=(call, loop, done), name=self._name, daemon=True).start()
+        self._in_flight += 1
         async with asyncio.timeout(timeout_seconds):
             return await done
 

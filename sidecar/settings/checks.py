@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.errors import ExitCode, SettingError
+from sidecar.settings.health import LOOPBACKS, is_own_address, parse_target
 from sidecar.settings.table import Settings
 
 MARGIN_RATIO = 0.1
@@ -25,6 +26,7 @@ def problems(settings: Settings) -> Iterator[SettingError]:
     yield from _route(settings)
     yield from _rollout(settings)
     yield from _listeners(settings)
+    yield from _health(settings)
 
 
 def cautions(settings: Settings, quota_cores: float | None) -> list[str]:
@@ -131,6 +133,22 @@ def _rollout(settings: Settings) -> Iterator[SettingError]:
     for variable, value in (("POD_NAME", settings.pod_name), ("POD_UID", settings.pod_uid)):
         if not value:
             yield SettingError(variable, None, "set it by the downward API, or leave out --follow-rollout")
+
+
+def _health(settings: Settings) -> Iterator[SettingError]:
+    period, timeout = settings.health_period_seconds, settings.health_timeout_seconds
+    ignore_after = settings.health_ignore_after_seconds
+    if settings.health_check is None:
+        if ignore_after is not None:
+            yield SettingError("--health-ignore-after", ignore_after, "give --health-check, too, or leave it out")
+        return
+    for host in parse_target(settings.health_check).hosts:
+        if host not in LOOPBACKS and not is_own_address(host):
+            mend = "name localhost or an address of this pod: the workload is in it"
+            yield SettingError("--health-check", settings.health_check, mend)
+    for flag, seconds in (("--health-period", period), ("--health-timeout", timeout)):
+        if seconds <= 0:
+            yield SettingError(flag, seconds, "use more than 0 s")
 
 
 def _listeners(settings: Settings) -> Iterator[SettingError]:

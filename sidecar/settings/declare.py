@@ -1,5 +1,6 @@
 """How one setting is declared, and how its text is read. Parsers raise ``ValueError`` with the mend as message."""
 
+import ipaddress
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -8,11 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.names import election_problem, label_key_problem, label_value_problem, service_problem, subdomain_problem
+from sidecar.settings.health import parse_target
 
 ENVIRONMENT_PREFIX = "LEADER_SIDECAR_"
 
 _ADDRESS_MEND = "write HOST:PORT, [IPV6]:PORT, or :PORT for every address, with a port from 0 to 65535"
 _ENDPOINT_MEND = "write http://HOST:PORT or https://HOST:PORT, several separated by commas"
+_HOOK_MEND = "write http://localhost:PORT/PATH, or 127.0.0.1 or [::1]: only a program in this pod is told"
 _LABEL_MEND = "write KEY=LEADER/FOLLOWER, as in role=primary/replica"
 
 
@@ -117,6 +120,18 @@ def seconds(given: str) -> float:
     return number
 
 
+def count(given: str) -> int:
+    number = int(given) if given.isascii() and given.isdigit() else 0
+    if number < 1:
+        raise ValueError("write a whole number, 1 or more")
+    return number
+
+
+def health_check(given: str) -> str:
+    parse_target(given)
+    return given
+
+
 def file(given: str) -> Path:
     return Path(given)
 
@@ -137,6 +152,24 @@ def address(given: str) -> str:
     bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
     if not colon or bare_ipv6 or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(_ADDRESS_MEND)
+    return given
+
+
+def hook(given: str) -> str:
+    """``http://`` URL of a program on this machine's loopback, that of the pod."""
+    try:
+        parts = urlsplit(given)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_HOOK_MEND) from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("leave user and password out of the URL: they are not sent")
+    if not given.isascii() or not given.isprintable() or " " in given:
+        raise ValueError("write what is not printable ASCII, and blanks, as %XX")
+    if parts.scheme != "http" or port == 0 or not _is_loopback(parts.hostname or ""):
+        raise ValueError(_HOOK_MEND)
+    if parts.fragment:
+        raise ValueError("leave out '#' and what follows: it is not sent")
     return given
 
 
@@ -188,6 +221,16 @@ def _check_endpoint(url: str) -> None:
         raise ValueError(_ENDPOINT_MEND)
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(f"{_ENDPOINT_MEND}, without a path")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback and "%" not in host and getattr(address, "ipv4_mapped", None) is None
 
 
 def _unless(problem: str | None, given: str, what: str = "") -> str:

@@ -223,6 +223,32 @@ class Settings:
         metavar="PREFIX",
         default="leader-sidecar",
     )
+    on_elected: str | None = setting(
+        "on-elected",
+        "Where to POST that this pod leads now: a program in this pod.",
+        declare.hook,
+        "none",
+        metavar="URL",
+        default=None,
+        shown=declare.without_credentials,
+    )
+    on_lost: str | None = setting(
+        "on-lost",
+        "Where to POST that it leads no more; the answer says that the workload has finished.",
+        declare.hook,
+        "none",
+        metavar="URL",
+        default=None,
+        shown=declare.without_credentials,
+    )
+    leader_file: Path | None = setting(
+        "leader-file",
+        "File to keep the body of /leader in, on a volume that the workload reads.",
+        declare.file,
+        "none",
+        metavar="FILE",
+        default=None,
+    )
     drain_timeout_seconds: float = setting(
         "drain-timeout",
         "Longest wait for the workload when the lead is given up on purpose.",
@@ -231,6 +257,66 @@ class Settings:
         metavar="SECONDS",
         unit="seconds",
         default=10.0,
+    )
+    health_check: str | None = setting(
+        "health-check",
+        "Stand in line only while the workload answers here: http://localhost:PORT/PATH, or tcp://localhost:PORT.",
+        declare.health_check,
+        "none",
+        metavar="URL",
+        default=None,
+    )
+    health_period_seconds: float = setting(
+        "health-period",
+        "How often the workload is asked.",
+        declare.seconds,
+        "2",
+        metavar="SECONDS",
+        unit="seconds",
+        default=2.0,
+    )
+    health_timeout_seconds: float = setting(
+        "health-timeout",
+        "How long its answer may take.",
+        declare.seconds,
+        "1",
+        metavar="SECONDS",
+        unit="seconds",
+        default=1.0,
+    )
+    health_failure_threshold: int = setting(
+        "health-failure-threshold",
+        "So many failures in a row make the workload unhealthy.",
+        declare.count,
+        "3",
+        metavar="COUNT",
+        default=3,
+    )
+    health_success_threshold: int = setting(
+        "health-success-threshold",
+        "So many successes in a row make it healthy.",
+        declare.count,
+        "1",
+        metavar="COUNT",
+        default=1,
+    )
+    health_cool_down_seconds: float = setting(
+        "health-cool-down",
+        "How long a workload that was unhealthy must be healthy before its pod stands in line again.",
+        declare.seconds,
+        "10",
+        metavar="SECONDS",
+        unit="seconds",
+        default=10.0,
+    )
+    health_ignore_after_seconds: float | None = setting(
+        "health-ignore-after",
+        "When nobody has stood in line for that long, an unhealthy pod does.",
+        declare.seconds,
+        "never",
+        metavar="SECONDS",
+        unit="seconds",
+        default=None,
     )
     log_format: str = setting(
         "log-format",

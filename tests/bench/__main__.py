@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import command, crash, handover, idle, imports, labelled, report, startup
+from tests.bench import command, crash, handover, hold, idle, imports, labelled, report, startup
 from tests.support.etcd import Cluster, running
 from tests.support.tools import ToolMissing, etcd_programs
 
-PARTS = ("handover", "crash", "startup", "idle", "imports", "command")
+PARTS = ("handover", "crash", "startup", "idle", "imports", "command", "hold")
 
 
 class Bench:
@@ -62,6 +62,11 @@ class Bench:
             measured = command.measure(etcd, self._folder, self._chosen.commands)
         return report.command_text(measured), asdict(measured)
 
+    def hold(self) -> tuple[str, Any]:
+        with self._etcd("hold") as etcd:
+            measured = hold.measure(etcd, self._folder, self._chosen.holds)
+        return report.hold_text(measured), asdict(measured)
+
     @contextmanager
     def _etcd(self, name: str) -> Iterator[Cluster]:
         with running(Cluster(self._folder / name, programs=self._programs)) as cluster:
@@ -75,6 +80,7 @@ def main() -> int:
     parser.add_argument("--crashes", type=int, default=8, help="leaders killed (default 8)")
     parser.add_argument("--starts", type=int, default=7, help="sidecars started (default 7)")
     parser.add_argument("--commands", type=int, default=20, help="commands of exec ended (default 20)")
+    parser.add_argument("--holds", type=int, default=50, help="workloads with a hold killed (default 50)")
     parser.add_argument("--idle-seconds", type=float, default=60, help="length of the idle minute (default 60)")
     parser.add_argument("--etcd", choices=("3.5", "3.6", "3.7"), default="3.5", help="3.6 and 3.7: after `make tools`")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="default: build/bench.json")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.bench import command, crash, handover, idle, imports, startup
+from tests.bench import command, crash, handover, hold, idle, imports, startup
 from tests.bench.numbers import Spread
 
 
@@ -85,6 +85,12 @@ def command_text(measured: command.Command) -> str:
     ]
     table = _table(["command of exec, ms", "n", "least", "p50", "p99"], rows)
     return f"{table}\nAim: gap p50 <= 40 ms and the command's own start.\n{command.HOW}"
+
+
+def hold_text(measured: hold.Hold) -> str:
+    rows = [["workload killed -> event", *_ms(measured.to_event)], ["workload killed -> 200", *_ms(measured.to_200)]]
+    table = _table(["workload with a hold dies, ms", "n", "least", "p50", "p99"], rows)
+    return f"{table}\nAim: p50 <= 50 ms.\n{hold.HOW}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-QUICK = ["--rounds=4", "--crashes=1", "--starts=1", "--idle-seconds=2", "--commands=1"]
+QUICK = ["--rounds=4", "--crashes=1", "--starts=1", "--idle-seconds=2", "--commands=1", "--holds=2"]
 
 
 @pytest.mark.slow
@@ -27,5 +27,13 @@ def test_every_part_reports_in_words_and_json(tmp_path: Path) -> None:
         ("leader", True),
         ("waiter", True),
     }
-    for part in ("clean handover", "crash", "start to first", "idle sidecar", "import", "command of exec"):
+    for part in (
+        "clean handover",
+        "crash",
+        "start to first",
+        "idle sidecar",
+        "import",
+        "command of exec",
+        "with a hold",
+    ):
         assert part in done.stdout

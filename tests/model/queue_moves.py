@@ -14,6 +14,7 @@ from sidecar.election.events import (
     Renewed,
     SessionLost,
     Shift,
+    StandIn,
     StepDown,
     TransferRequested,
     Unanswered,
@@ -55,6 +56,8 @@ KINDS = frozenset(
         "lapse",
         "watch",
         "resign",
+        "hold",
+        "unhealthy",
         "transfer",
         "terminate",
         "delete",
@@ -64,9 +67,9 @@ KINDS = frozenset(
 )
 EARLY = "early"
 """Of faults: a request lost, its answer lost, served when nobody waits for it; a keepalive's answer late; a TTL during
-which a machine stands still; a watch that ends; a lead given up, or
-passed on to any other; a process told to end; a key deleted or moved to no
-lease by hand; another leader of etcd's.
+which a machine stands still; a watch that ends; a lead given up, or passed on to any other; a hold that closes, so
+that nothing is waited for; a workload that is unhealthy for a while; a process told to end; a key deleted or moved to
+no lease by hand; another leader of etcd's.
 
 ``EARLY`` is for worlds that note who leads, and comes once that is noted: the leader of etcd's that was ends a lease
 which is in use."""
@@ -114,6 +117,8 @@ def _of_seat(world: World, place: int) -> Iterator[tuple[str, World]]:
         yield "has finished", _seated(world, place, feed(etcd, seat, Finished()))
     if seat.candidate.held_until > 0 and seat.candidate.asked is None:
         yield "has waited", world._replace(seats=wait_out(etcd, world.seats, place))
+    if Phase.STANDING_OUT in (seat.candidate.phase, seat.candidate.then):
+        yield "is healthy again", _seated(world, place, feed(etcd, seat, StandIn()))
     if seat.candidate.asked is None and seat.candidate.ask_at == SOON:
         yield "tries again", _seated(world, place, tick(etcd, seat))
 
@@ -198,6 +203,11 @@ def _faults_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str,
     if candidate.phase in (Phase.LEADING, Phase.WAITING, Phase.CLAIMING):
         leaves = feed(etcd, seat, StepDown(Reason.TERMINATED, Phase.STOPPED))
         yield "is terminated", "terminate", _seated(world, place, leaves)
+        unhealthy = feed(etcd, seat, StepDown(Reason.UNHEALTHY, Phase.STANDING_OUT))
+        yield "is unhealthy", "unhealthy", _seated(world, place, unhealthy)
+    if candidate.phase is Phase.LEADING:
+        ended = feed(etcd, feed(etcd, seat, StepDown(Reason.HOLD_CLOSED, Phase.CLAIMING)), Finished())
+        yield "has its hold closed", "hold", _seated(world, place, ended)
     if seat.leads:
         resigns = feed(etcd, seat, StepDown(Reason.RESIGNED, Phase.CLAIMING))
         yield "resigns", "resign", _seated(world, place, resigns)

@@ -245,6 +245,20 @@ def resign(world: World, rng: Random) -> None:
         world.spawn(sidecar.resign(drain=drain))
 
 
+def hold_closes(world: World, rng: Random) -> None:
+    sidecar = victim(world, rng)
+    if not sidecar.host.paused:
+        sidecar.host.note("has its hold closed")
+        sidecar.close_hold()
+
+
+def unhealthy(world: World, rng: Random) -> None:
+    sidecar = victim(world, rng)
+    if not sidecar.host.paused:
+        sidecar.host.note("is unhealthy")
+        world.spawn(sidecar.be_unhealthy(rng.uniform(0, 2 * STANDING_SECONDS)))
+
+
 def transfer(world: World, rng: Random) -> None:
     sidecar, heir = victim(world, rng), rng.choice(world.running())
     if not sidecar.host.paused:
@@ -319,6 +333,8 @@ WEIGHTS: dict[Fault, float] = {
     crash: 2,
     terminate: 2,
     resign: 3,
+    hold_closes: 2,
+    unhealthy: 2,
     transfer: 3,
     key_deleted_by_hand: 0.5,
     key_moved_by_hand: 0.5,

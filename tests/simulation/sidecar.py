@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from sidecar.election.lease import attempt_seconds
+from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
 from sidecar.elector.session import Session
 from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
@@ -23,7 +24,10 @@ NewStore = Callable[[SimulatedEtcd, Host, float], SimulatedStore]
 
 
 class Sidecar:
-    """``run`` is this life's name; ``identity`` the pod's, which its next life shares."""
+    """``run`` is this life's name; ``identity`` the pod's, which its next life shares.
+
+    ``workload_says`` is whether it has finished, when it is told that the lead is given up.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Sidecar:
         self._tasks: list[asyncio.Task[None]] = []
         self._asks: asyncio.TimerHandle | None = None
         self.leaving = False
+        self.workload_says: bool | None = None
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -88,6 +93,20 @@ class Sidecar:
             await self.elector.resign(drain=drain)
         except NotLeading:
             self.host.note("does not lead: nothing to resign")
+
+    def close_hold(self) -> None:
+        """Its workload, which held the lead, ends."""
+        token = self.elector.view().token
+        if token is not None:
+            self._monitor.gave_up(self.run)
+            self.elector.open_hold(token).closed()
+
+    async def be_unhealthy(self, seconds: float) -> None:
+        """Its workload is unhealthy for so long."""
+        await self.elector.stand_out(Reason.UNHEALTHY)
+        await self.host.clock.sleep(seconds)
+        if not self.host.dead:
+            self.elector.stand_in(Reason.UNHEALTHY)
 
     async def transfer(self, to: str) -> None:
         try:
@@ -122,8 +141,9 @@ class Sidecar:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _tell(self) -> None:
+    async def _tell(self) -> bool | None:
         await self.host.clock.sleep(self._rng.uniform(0, 0.2))
+        return self.workload_says
 
     async def _ask_at_each_change(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.election.queue import LockKey
 from sidecar.election.verdict import Reason, State, Transition, View
-from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
+from sidecar.errors import CannotTransfer, EtcdError, NotLeading, TooManyHolds, UnknownCandidate
 from sidecar.http.server import HttpServer
 from sidecar.metrics import Metrics
 from tests.support.fake_state import FakeState
@@ -59,7 +59,7 @@ class FixedClock:
 
 class FakeElection:
     """Says what it is told to. ``promised`` are the deadlines handed out; ``resigned`` the ``drain`` of each call,
-    ``transferred`` whom the lead was handed over to."""
+    ``transferred`` whom the lead was handed over to, ``holds`` those opened, unless ``full``."""
 
     lock = LOCK
 
@@ -70,6 +70,8 @@ class FakeElection:
         self.promised: list[float] = []
         self.resigned: list[bool] = []
         self.transferred: list[str] = []
+        self.holds: list[FakeHold] = []
+        self.full = False
         self.etcd_error: EtcdError | None = None
         self.transitions: Sequence[Transition] = (
             Transition(1_700_000_000.5, State.WAITING, State.LEADING, Reason.ELECTED, 17, 3.25),
@@ -94,6 +96,12 @@ class FakeElection:
         deadline = min(view.valid_until, NOW + self.max_promise_seconds)
         self.promised.append(deadline)
         return deadline
+
+    def open_hold(self, token: int) -> "FakeHold":
+        if self.full:
+            raise TooManyHolds("16 connections hold the lead already")
+        self.holds.append(FakeHold(token))
+        return self.holds[-1]
 
     async def changed(self, version: str) -> None:
         while self.shown.version == version:
@@ -122,6 +130,20 @@ class FakeElection:
         if self.etcd_error is not None:
             raise self.etcd_error
         self.transferred.append(to)
+
+
+class FakeHold:
+    """``ended`` says how: by the workload, or by us."""
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+        self.ended: str | None = None
+
+    def closed(self) -> None:
+        self.ended = self.ended or "closed"
+
+    def let_go(self) -> None:
+        self.ended = self.ended or "let go"
 
 
 class FakeHealth:

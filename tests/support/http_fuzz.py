@@ -14,7 +14,7 @@ from schemathesis.generation import GenerationMode
 LONGEST_WAIT_SECONDS = 0.05
 """A long poll that would wait longer is asked to wait so long instead: time is not what is fuzzed."""
 
-STREAMS = {"/leader/watch"}
+STREAMS = {"/leader/watch", "/leader/hold"}
 """A GET of these never ends, so only their HEAD is fuzzed."""
 
 

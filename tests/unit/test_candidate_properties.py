@@ -31,6 +31,7 @@ from sidecar.election.events import (
     SessionOpened,
     Shift,
     Shifted,
+    StandIn,
     StepDown,
     Survey,
     Surveyed,
@@ -284,6 +285,10 @@ class AnyCandidate(RuleBasedStateMachine):
     @rule()
     def workload_finishes(self) -> None:
         self.feed(Finished())
+
+    @rule()
+    def reason_to_stand_out_is_over(self) -> None:
+        self.feed(StandIn())
 
     @rule(what=st.sampled_from(["session lost", "transfer", *AFTER_A_STEP_DOWN]))
     def lead_is_over(self, what: str) -> None:

@@ -25,6 +25,7 @@ from sidecar.election.events import (
     SessionLost,
     SessionOpened,
     Shifted,
+    StandIn,
     StepDown,
     Surveyed,
     Tick,
@@ -262,6 +263,42 @@ def test_a_late_claim_that_only_the_watch_shows_is_deleted() -> None:
     assert driven.candidate.phase is Phase.RELEASING
 
 
+def standing_out() -> Driven:
+    driven = waiting().feed(StepDown(Reason.UNHEALTHY, Phase.STANDING_OUT), 1.0)
+    return driven.feed(Released(), 1.1)
+
+
+def test_one_who_stands_out_claims_again_only_when_its_reason_is_over() -> None:
+    driven = standing_out()
+    assert driven.feed(Tick(), 60.0).effects == (Look(None),)
+    driven.feed(Looked(view(OTHERS, None)), 60.1)
+    assert driven.feed(StandIn(), 61.0).effects == (Claim(with_queue=True),)
+
+
+def test_one_who_stands_in_while_its_read_is_out_claims_when_that_is_answered() -> None:
+    driven = standing_out().feed(Tick(), 60.0)
+    assert driven.feed(StandIn(), 60.05).effects == ()
+    assert driven.feed(Looked(view(OTHERS, None)), 60.1).effects == (Claim(with_queue=True),)
+
+
+def test_one_who_stands_in_without_a_session_claims_with_its_next() -> None:
+    driven = Driven().feed(StepDown(Reason.UNHEALTHY, Phase.STANDING_OUT), 0.1).feed(StandIn(), 0.2)
+    assert driven.feed(SessionOpened(renewal()), 0.3).effects == (Claim(with_queue=False),)
+
+
+def test_one_whose_reason_is_over_before_its_key_is_gone_rejoins_when_it_is() -> None:
+    driven = leading().feed(StepDown(Reason.UNHEALTHY, Phase.STANDING_OUT), 2.0).feed(StandIn(), 2.1)
+    assert driven.candidate.phase is Phase.DRAINING
+    driven.feed(Finished(), 3.0).feed(Released(), 3.1)
+    assert driven.feed(Tick(), 3.2).effects == (Claim(with_queue=True),)
+
+
+def test_one_who_leaves_for_good_does_not_stand_in_again() -> None:
+    driven = leading().feed(StepDown(Reason.TERMINATED, Phase.STOPPED), 2.0).feed(StandIn(), 2.1)
+    driven.feed(Finished(), 3.0).feed(Released(), 3.1).feed(StandIn(), 3.2)
+    assert driven.candidate.phase is Phase.STOPPED
+
+
 def test_stepping_down_ends_the_verdict_first_and_keeps_the_key_until_the_workload_finished() -> None:
     driven = leading().feed(StepDown(Reason.RESIGNED, Phase.CLAIMING), 2.0)
     assert not driven.candidate.leads(2.0)
@@ -339,5 +376,5 @@ def test_every_phase_has_a_row_for_whatever_etcd_or_the_clock_may_bring() -> Non
     answers = (Claimed, Looked, Confirmed, Released, Surveyed, Shifted, Unanswered)
     outside = (Renewed, SessionLost, *answers, KeyChanged, WatchBroke)
     for phase in Phase:
-        for event in (*outside, ClockJumped, StepDown, TransferRequested, Finished, Tick):
+        for event in (*outside, ClockJumped, StepDown, StandIn, TransferRequested, Finished, Tick):
             assert (phase, event) in TABLE

@@ -360,8 +360,8 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(
 
 async def test_openapi_describes_the_503s_and_offers_head_for_each_get(workload: httpx.AsyncClient) -> None:
     paths = (await workload.get("/openapi.json")).json()["paths"]
-    assert set(paths) == {"/", "/leader", "/leader/watch", "/healthz", "/readyz", "/candidates", "/history", "/metrics",
-                          "/resign", "/transfer", "/state/{key}"}  # fmt: skip
+    assert set(paths) == {"/", "/leader", "/leader/watch", "/leader/hold", "/healthz", "/readyz", "/candidates",
+                          "/history", "/metrics", "/resign", "/transfer", "/state/{key}"}  # fmt: skip
     for path in ("/leader", "/healthz", "/readyz", "/candidates"):
         assert "503" in paths[path]["get"]["responses"]
     for path, operations in paths.items():
