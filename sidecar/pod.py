@@ -96,6 +96,12 @@ class OwnPod:
         if self._labelling is not None:
             self._labelling.cancel()
 
+    def carry_on(self) -> None:
+        """Before ``run``: an earlier run's place is resumed, and what it left on the pod and in the slices stays."""
+        for keeper in (self.labeler, self.router):
+            if keeper is not None:
+                keeper.carry_on()
+
     async def wait_initialised(self) -> None:
         """Until what an earlier run left on the pod and in the slices is put right."""
         for keeper in (self.labeler, self.router):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.clock import SystemClock
-from sidecar.election.lease import attempt_seconds
+from sidecar.election.lease import Renewal, attempt_seconds
 from sidecar.election.member import write_member
 from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
@@ -24,8 +24,10 @@ from sidecar.succession import Succession, member_of
 from sidecar.vitals import Vitals
 
 if TYPE_CHECKING:
+    from sidecar.resumption import Resumption
     from sidecar.told import Told
     from sidecar.workload.exec.own import OwnCommand
+    from sidecar.workload.health.checker import Checker
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +60,18 @@ class _CommandedElector(Elector):
 class Service:
     def __init__(self, settings: Settings, command: "OwnCommand | None" = None) -> None:
         self._settings, self._command = settings, command
-        self._clock, self._metrics, random = SystemClock(), Metrics(), SystemRandom()
+        self._clock, self._metrics, self._random = SystemClock(), Metrics(), SystemRandom()
+        random = self._random
         self._metrics.build.info({"version": __version__})
         self._store = EtcdStore(_etcd_settings(settings), self._clock, self._metrics)
         self._session = Session(
             self._store, ttl_seconds=settings.ttl_seconds, clock=self._clock, random=random, metrics=self._metrics
         )
+        self._resumption = self._make_resumption()
         self._elector = self._make_elector(random)
         self._pod = self._make_pod(random)
         self._told = self._make_told()
+        self._checker = self._make_checker()
         self._succession = Succession(settings, self._elector, self._clock) if settings.follow_rollout else None
         self._vitals = Vitals(
             self._elector,
@@ -95,7 +100,15 @@ class Service:
             describe=self._describe,
             hold_off_seconds=settings.hold_off_seconds,
             out_for=None if settings.health_check is None else Reason.UNHEALTHY,
+            memory=self._resumption.memory if self._resumption else None,
         )
+
+    def _make_resumption(self) -> "Resumption | None":
+        if self._settings.state_dir is None:
+            return None
+        from sidecar.resumption import Resumption
+
+        return Resumption(self._settings, self._settings.state_dir)
 
     def _make_pod(self, random: Random) -> OwnPod | None:
         if not self._settings.labels:
@@ -112,6 +125,13 @@ class Service:
 
         return Told(settings, self._elector, self._metrics)
 
+    def _make_checker(self) -> "Checker | None":
+        if self._settings.health_check is None:
+            return None
+        from sidecar.checked import make_checker
+
+        return make_checker(self._settings, self._elector, self._clock, self._metrics)
+
     async def run(self) -> int:
         self._introduce()
         self._http.bind()
@@ -127,6 +147,7 @@ class Service:
                 command = group.create_task(self._run_command(), name="command")
                 session = group.create_task(self._join(), name="session")
                 health = group.create_task(self._watch_health(), name="health")
+                memory = group.create_task(self._remember(), name="memory")
                 succession = group.create_task(self._follow_rollout(), name="succession")
                 await told_to_stop.wait()
                 log.info("told to stop")
@@ -135,6 +156,7 @@ class Service:
                 await self._leave(session, pod)
                 await self._end_telling(told)
                 elector.cancel()
+                memory.cancel()
                 await self._end_command(command)
                 await self._http.stop(LAST_CALLS_SECONDS)
                 await http
@@ -178,22 +200,41 @@ class Service:
         following.cancel()
 
     async def _watch_health(self) -> None:
-        if self._settings.health_check is not None:
-            from sidecar.checked import make_checker
-
-            await make_checker(self._settings, self._elector, self._clock, self._metrics).run()
+        if self._checker is not None:
+            await self._checker.run()
 
     async def _keep_pod(self) -> None:
-        if self._pod is not None:
-            await self._pod.run()
+        if self._pod is None:
+            return
+        if self._resumption is not None and await self._resumption.settle(self._elector):
+            self._pod.carry_on()
+        await self._pod.run()
+
+    async def _remember(self) -> None:
+        if self._resumption is not None:
+            await self._resumption.run()
 
     async def _join(self) -> None:
-        """What an earlier run left on the pod is put right before this one stands for election."""
+        """Resume the place that an earlier run left; else put right what it left on the pod, and then stand in line."""
+        if self._resumption is not None:
+            renewal = await self._resumption.take_up(self._store, self._clock, self._random)
+            if renewal is not None:
+                await self._go_on(renewal)
         if self._pod is not None:
             await self._pod.wait_initialised()
         if self._succession is not None:
             await self._succession.learn()
         await self._session.run()
+
+    async def _go_on(self, renewal: Renewal) -> None:
+        """As the run before: it stands in line already, so nothing is waited for."""
+        self._elector.inherit()
+        if self._checker is not None:
+            self._checker.carry_on()
+        async with asyncio.TaskGroup() as group:
+            if self._succession is not None:
+                group.create_task(self._succession.learn(), name="revision")
+            await self._session.run(renewal)
 
     async def _follow_rollout(self) -> None:
         if self._succession is not None:
@@ -252,6 +293,8 @@ class Service:
     async def _end_session(self) -> None:
         try:
             async with asyncio.timeout(LAST_CALLS_SECONDS):
+                if self._resumption is not None:
+                    await self._resumption.memory.forget()
                 await self._session.end()
         except (TimeoutError, EtcdError) as error:
             log.warning("the lease was not given back and will end by itself: %s", error)

@@ -70,6 +70,9 @@ def _stand_for_election(
     if settings.native:
         mend = "leave it out: exec ends its command itself, before the lock goes"
         raise SettingError("--native", True, mend, exit_code=ExitCode.USAGE)
+    if settings.state_dir is not None:
+        mend = "leave it out: COMMAND ends with exec, so there is nothing that a next run could go on with"
+        raise SettingError("--state-dir", str(settings.state_dir), mend, exit_code=ExitCode.USAGE)
     with deadline_file(deadline_path) as note:
         guard = post_guard(command, suspends=suspends, tidy=note.remove)  # before what follows is imported
 

@@ -37,6 +37,7 @@ def _quantities(_context: object, option: click.Parameter, given: str) -> dict[s
 @click.option("--limits", default="memory=160Mi", show_default=True, callback=_quantities)
 @click.option("--native/--no-native", default=True, show_default=True, help="Off for Kubernetes below 1.29.")
 @click.option("--follow-rollout/--no-follow-rollout", default=True, show_default=True, help="See the setting's own.")
+@click.option("--resume/--no-resume", default=False, show_default=True, help="An emptyDir in memory as --state-dir.")
 @setting_options(_LIKE_SETTINGS)
 def inject(
     filename: str,
@@ -49,6 +50,7 @@ def inject(
     limits: dict[str, str],
     native: bool,
     follow_rollout: bool,
+    resume: bool,
     **flags: str | None,
 ) -> int:
     """Writes manifests with the sidecar to standard output, comments and order kept.
@@ -81,6 +83,7 @@ def inject(
         limits=limits,
         native=native,
         follow_rollout=follow_rollout,
+        resume=resume,
     )
     written, count = into(_read(filename), choices, filename)
     click.echo(written, nl=False)

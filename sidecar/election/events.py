@@ -104,9 +104,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """There is a fresh lease."""
+    """There is a fresh lease, or (``resumed``) an earlier run's, renewed just now."""
 
     renewal: Renewal
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from sidecar.election.events import (
     WatchBroke,
 )
 from sidecar.election.lease import Renewal
-from sidecar.election.past import Ended, noticed, verdict_waits_until
+from sidecar.election.past import UNKNOWN_TERM, Ended, noticed, verdict_waits_until
 from sidecar.election.queue import Header, LockKey, QueueView, key_name
 from sidecar.election.transfer import shifts
 from sidecar.election.verdict import Reason
@@ -108,7 +108,7 @@ def _open(candidate: Candidate, event: SessionOpened, now: float, _dice: float) 
         candidate,
         phase=phase,
         renewal=event.renewal,
-        granted_in=event.renewal.header.raft_term,
+        granted_in=UNKNOWN_TERM if event.resumed else event.renewal.header.raft_term,
         own_from=own_from,
         ask_at=now,
         failures=0,
@@ -220,15 +220,18 @@ def _judge(candidate: Candidate, view: QueueView, renewal: Renewal, now: float, 
         valid_until=renewal.valid_until,
         confirmed_at=renewal.sent_at,
         led=candidate.revision or 0,
-        recorded=False,
+        recorded=view.past.last is not None and view.past.last.token == candidate.revision,
         ask_at=now,
     )
 
 
 def _await_the_past(candidate: Candidate, view: QueueView, now: float) -> Candidate:
     """I stand first: until when I must not lead for that."""
-    if view.past.last is not None:
-        candidate = _notice_end(candidate, view.past.last.token, 0, now)
+    last = view.past.last
+    if last is not None and last.token == candidate.revision:  # an earlier run of mine did, and waited then
+        candidate = replace(candidate, led=last.token)
+    elif last is not None:
+        candidate = _notice_end(candidate, last.token, 0, now)
     until = verdict_waits_until(
         view.past,
         candidate.ended,

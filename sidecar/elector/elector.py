@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 
 from sidecar.clock import Clock
-from sidecar.election.candidate import Candidate
+from sidecar.election.candidate import NEVER, Candidate
 from sidecar.election.events import (
     Claimed,
     ClockJumped,
@@ -23,6 +23,7 @@ from sidecar.election.events import (
     Question,
     Release,
     RenewNow,
+    Shift,
     StandIn,
     StepDown,
     Tick,
@@ -42,6 +43,7 @@ from sidecar.elector.heirs import plan_transfer, read_muster
 from sidecar.elector.holds import Hold, Holds
 from sidecar.elector.listing import Listing
 from sidecar.elector.membership import Membership
+from sidecar.elector.memory import Memory
 from sidecar.elector.notes import Notes
 from sidecar.elector.promises import Promises
 from sidecar.elector.record import Record
@@ -83,6 +85,7 @@ class Elector:
     ``describe`` gives the value of the member key; without it only the identity is told. ``hold_off_seconds`` is waited
     for after the end of a leadership that was not given up, before the next one here. With ``out_for`` it stands in
     line only after ``stand_in`` with that reason.
+    ``memory`` is told of the place in the queue, for a later run to resume.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Elector:
         describe: Callable[[], str] | None = None,
         hold_off_seconds: float = 0.0,
         out_for: Reason | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.election, self.lock, self.identity = election, lock, identity
         self._store, self._session, self._clock, self._random, self._metrics = store, session, clock, random, metrics
@@ -118,6 +122,7 @@ class Elector:
         )
         self._holds = Holds(lambda token, others: self.end_lead(token, Reason.HOLD_CLOSED, drain=others), drain_seconds)
         self._promises = Promises(clock, max_promise_seconds)
+        self._memory, self._inherited_until = memory, -NEVER
         self._first_key = FirstKey(election, metrics)
         self._listing = Listing(store, lock, clock, tasks=self._tasks, history_back=self._drop_for_history)
         self.state = LeaderState(store, lock, view=self.view, history_back=self._drop_for_history)
@@ -224,6 +229,11 @@ class Elector:
 
     # --- giving the lead up
 
+    def inherit(self) -> None:
+        """The session is an earlier run's: what that one promised is kept, though nobody here knows what it was."""
+        self._promises.inherit()
+        self._inherited_until = self._promises.latest
+
     async def resign(self, *, drain: bool) -> None:
         """Give the lead up and rejoin at the tail. Without ``drain`` nothing is waited for: the workload has stopped.
 
@@ -298,6 +308,8 @@ class Elector:
         await asyncio.shield(self._begin_to_leave(wish, drain=drain))
 
     def _begin_to_leave(self, wish: StepDown | TransferRequested, *, drain: bool) -> asyncio.Task[None]:
+        if not drain:  # the workload has finished
+            self._inherited_until = -NEVER
         self._feed(wish)
         work = self._give_up(self._leaving, drain=drain)
         self._leaving = self._spawn(work, name=f"leave {self.election}")
@@ -308,6 +320,8 @@ class Elector:
             await earlier
         if drain and self._candidate.phase is Phase.DRAINING:
             await self._drain()
+            self._inherited_until = -NEVER
+        await self._outlast_inherited()
         self._feed(Finished())
         # with etcd away the release goes on being tried, and the lease ends it at last
         await within(self._clock, self._drain_seconds, self._gone())
@@ -326,6 +340,11 @@ class Elector:
         while self._candidate.phase is Phase.DRAINING and (left := until - self._clock.now()) > 0:
             await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
 
+    async def _outlast_inherited(self) -> None:
+        """Who resumed may be told to leave before it is known whether it leads: the run before it may have led."""
+        while (left := self._inherited_until - self._clock.now()) > 0:
+            await self._clock.sleep(min(left, LOOK_AT_CLOCK_SECONDS))
+
     # --- feeding the core
 
     def _feed(self, event: Event) -> None:
@@ -336,6 +355,8 @@ class Elector:
             self._carry_out(effect)
         self._watched.want(self._candidate.watches())
         self._note(now)
+        if self._memory is not None:
+            self._memory.note(self._candidate)
         if isinstance(event, Claimed | Looked) or self._candidate.phase is not Phase.WAITING:
             self._first_key.note(self._candidate, now)
         if self._candidate.due(now) < before.due(now) or self._candidate.phase is not before.phase:
@@ -356,6 +377,8 @@ class Elector:
     async def _put(self, question: Question, lease_id: int) -> None:
         answer: Event = Unanswered()
         lost: Reason | None = None
+        if isinstance(question, Release | Shift):
+            await self._part()
         try:
             answer = await questions.put(
                 question,
@@ -394,6 +417,12 @@ class Elector:
             return
         if probe is not None:
             self._feed(Probed(probe))
+
+    async def _part(self) -> None:
+        """Before my key may go: no later run is to lead by it, and nothing that one before this promised is broken."""
+        if self._memory is not None:
+            await self._memory.forget()
+        await self._outlast_inherited()
 
     async def _give_lease_back(self, lease_id: int) -> Reason | None:
         try:

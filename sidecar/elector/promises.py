@@ -17,6 +17,10 @@ class Promises:
         self.latest = max(self.latest, deadline)
         return deadline
 
+    def inherit(self) -> None:
+        """An earlier run of this sidecar may have handed out any that it could, until just now."""
+        self.latest = max(self.latest, self._clock.now() + self._longest_seconds)
+
     def left_seconds(self) -> float:
         """For how long the latest of them still holds; 0 when it has passed."""
         return max(0.0, self.latest - self._clock.now())

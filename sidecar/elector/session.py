@@ -57,12 +57,14 @@ class Session:
             self._lost = reason
             self._alarm.ring()
 
-    async def run(self) -> None:
+    async def run(self, resumed: Renewal | None = None) -> None:
+        """``resumed``: the lease of an earlier run, renewed just now, to begin with."""
         while True:
-            renewal = await self._grant()
-            self._lease_id, self._lost = renewal.lease_id, None
-            log.info("lease granted", extra={"lease": f"{renewal.lease_id:x}", "ttl_seconds": renewal.ttl_seconds})
-            self._tell(SessionOpened(renewal))
+            renewal, how = (await self._grant(), "granted") if resumed is None else (resumed, "resumed")
+            opened, resumed = SessionOpened(renewal, resumed=resumed is not None), None
+            self._lease_id, self._lost, self._was_open = renewal.lease_id, None, True
+            log.info("lease %s", how, extra={"lease": f"{renewal.lease_id:x}", "ttl_seconds": renewal.ttl_seconds})
+            self._tell(opened)
             reason = await self._keep(renewal)
             self._lease_id = None
             log.warning("lease lost", extra={"lease": f"{renewal.lease_id:x}", "reason": reason})
@@ -90,7 +92,7 @@ class Session:
                 await self._clock.sleep(self._backoff(failures))
                 failures += 1
                 continue
-            self._last_error, self._was_open = None, True
+            self._last_error = None
             if renewal.ttl_seconds > self._ttl_seconds:
                 log.warning(
                     "--ttl: etcd grants more than was asked; its answer rules",

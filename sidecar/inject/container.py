@@ -16,7 +16,9 @@ Object: TypeAlias = dict[str, Any]
 
 _TOKEN = "leader-sidecar-token"  # noqa: S105 - a volume's name
 _ETCD = "leader-sidecar-etcd"
+_STATE = "leader-sidecar-state"
 _ETCD_PATH = "/etc/leader-sidecar/etcd"
+_STATE_PATH = "/var/run/leader-sidecar"
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 _TOKEN_SECONDS = 3607
 """What Kubernetes asks for in the token that it mounts itself."""
@@ -45,6 +47,7 @@ class Choices:
     label_prefix: str
     log_level: str
     follow_rollout: bool = True
+    resume: bool = False
     requests: Mapping[str, str]
     limits: Mapping[str, str]
     native: bool = True
@@ -80,7 +83,7 @@ def container(wish: Wish, choices: Choices) -> Object:
 
 
 def volumes(choices: Choices) -> list[Object]:
-    """A token of the sidecar's own, whatever the pod does about its service account's; etcd's certificates."""
+    """A token of the sidecar's own, whatever the pod does about its service account's; what else it is to have."""
     namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
     token: Object = {
         "name": _TOKEN,
@@ -93,9 +96,12 @@ def volumes(choices: Choices) -> list[Object]:
             ],
         },
     }
-    if not choices.etcd_tls_secret:
-        return [token]
-    return [token, {"name": _ETCD, "secret": {"secretName": choices.etcd_tls_secret, "defaultMode": _READABLE}}]
+    made = [token]
+    if choices.etcd_tls_secret:
+        made.append({"name": _ETCD, "secret": {"secretName": choices.etcd_tls_secret, "defaultMode": _READABLE}})
+    if choices.resume:
+        made.append({"name": _STATE, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}})
+    return made
 
 
 def _settings(wish: Wish, choices: Choices) -> Iterator[Object]:
@@ -113,6 +119,7 @@ def _settings(wish: Wish, choices: Choices) -> Iterator[Object]:
         "LABEL_PREFIX": choices.label_prefix,
         "LOG_LEVEL": choices.log_level,
         "FOLLOW_ROLLOUT": "true" if choices.follow_rollout else "",
+        "STATE_DIR": _STATE_PATH if choices.resume else "",
         "ETCD_CACERT": f"{_ETCD_PATH}/ca.crt" if tls else "",
         "ETCD_CERT": f"{_ETCD_PATH}/tls.crt" if certificate else "",
         "ETCD_KEY": f"{_ETCD_PATH}/tls.key" if certificate else "",
@@ -136,3 +143,5 @@ def _mounts(choices: Choices) -> Iterator[Object]:
     yield {"name": _TOKEN, "mountPath": _TOKEN_PATH, "readOnly": True}
     if choices.etcd_tls_secret:
         yield {"name": _ETCD, "mountPath": _ETCD_PATH, "readOnly": True}
+    if choices.resume:
+        yield {"name": _STATE, "mountPath": _STATE_PATH}

@@ -7,6 +7,7 @@ pod that is gone.
 
 import asyncio
 import math
+from dataclasses import replace
 from random import Random
 
 from sidecar.clock import Clock
@@ -87,6 +88,10 @@ class Labeler:
     def initialised(self) -> bool:
         """Whether joining may begin: a previous run's label is put right, or the API was away for 2 s."""
         return self._initialised.is_set()
+
+    def carry_on(self) -> None:
+        """Before ``run``: this run resumes another's place, so a label that says leader may be right, and stays."""
+        self._known = replace(self._known, starting=False, may_lead=True)
 
     async def wait_initialised(self) -> None:
         await self._initialised.wait()

@@ -6,6 +6,7 @@ when the verdict changes. It never exits for want of rights and never touches th
 
 import asyncio
 import math
+from dataclasses import replace
 from random import Random
 
 from sidecar.clock import Clock
@@ -78,6 +79,10 @@ class Router:
         under_way = self._under_way
         sent = isinstance(under_way, Write) and under_way.names_me
         return self._verdict.leading() is None and not self._known.gone and (sent or may_serve(self._known))
+
+    def carry_on(self) -> None:
+        """Before ``run``: this run resumes another's place, so a slice that names this pod may be right, and stays."""
+        self._known = replace(self._known, starting=False)
 
     async def wait_initialised(self) -> None:
         """Until joining may begin: a previous run's endpoint is taken off, or the API was away for 2 s."""

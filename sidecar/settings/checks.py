@@ -27,6 +27,7 @@ def problems(settings: Settings) -> Iterator[SettingError]:
     yield from _rollout(settings)
     yield from _listeners(settings)
     yield from _health(settings)
+    yield from _state(settings)
 
 
 def cautions(settings: Settings, quota_cores: float | None) -> list[str]:
@@ -159,6 +160,13 @@ def _listeners(settings: Settings) -> Iterator[SettingError]:
         yield SettingError(
             "--probe-listen", settings.probe_listen, f"use another port than --listen ({settings.listen})"
         )
+
+
+def _state(settings: Settings) -> Iterator[SettingError]:
+    path = settings.state_dir
+    if path is not None and not path.is_dir():
+        mend = "no such folder: mount a volume there that this user may write to, as an emptyDir"
+        yield SettingError("--state-dir", str(path), mend, exit_code=ExitCode.NO_INPUT)
 
 
 def _unreadable(flag: str, path: Path | None) -> Iterator[SettingError]:

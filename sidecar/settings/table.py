@@ -318,6 +318,14 @@ class Settings:
         unit="seconds",
         default=None,
     )
+    state_dir: Path | None = setting(
+        "state-dir",
+        "A folder on a volume of the pod, in which this sidecar leaves its place in the queue for its next run.",
+        declare.file,
+        "none",
+        metavar="DIR",
+        default=None,
+    )
     log_format: str = setting(
         "log-format",
         "Form of the log on standard error.",

@@ -32,6 +32,7 @@ FULL: dict[str, Any] = {
         "labelPrefix": "shop.example",
         "logLevel": "debug",
         "followRollout": False,
+        "resume": True,
         "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "192Mi"}},
     },
 }
@@ -77,6 +78,7 @@ def flags(values: dict[str, Any]) -> list[str]:
         f"--limits={quantities('limits', 'memory=160Mi')}",
     ]
     listed += [] if sidecar.get("followRollout", True) else ["--no-follow-rollout"]
+    listed += ["--resume"] if sidecar.get("resume") else []
     return listed + (["--etcd-client-certificate"] if etcd.get("clientCertificate") else [])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sidecar.election.candidate import Candidate
 from sidecar.election.events import (
     Claim,
     Claimed,
@@ -13,6 +14,7 @@ from sidecar.election.events import (
     Release,
     Renewed,
     SessionLost,
+    SessionOpened,
     Shift,
     StandIn,
     StepDown,
@@ -20,7 +22,9 @@ from sidecar.election.events import (
     Unanswered,
     WatchBroke,
 )
+from sidecar.election.lease import Renewal
 from sidecar.election.queue import LockKey, in_order, key_name
+from sidecar.election.resume import Owner, key_is_lost, place_of
 from sidecar.election.transfer import shifts
 from sidecar.election.verdict import Reason
 from tests.model.queue_etcd import LEASES_EACH, Etcd
@@ -40,6 +44,9 @@ from tests.model.queue_world import (
     tick,
     wait_out,
 )
+
+OWNER = Owner(LOCK, "", "", "", int(TTL))
+FRESH = Seat(Candidate(LOCK))
 
 
 class Move(NamedTuple):
@@ -63,13 +70,14 @@ KINDS = frozenset(
         "delete",
         "overwrite",
         "term",
+        "restart",
     }
 )
 EARLY = "early"
 """Of faults: a request lost, its answer lost, served when nobody waits for it; a keepalive's answer late; a TTL during
 which a machine stands still; a watch that ends; a lead given up, or passed on to any other; a hold that closes, so
 that nothing is waited for; a workload that is unhealthy for a while; a process told to end; a key deleted or moved to
-no lease by hand; another leader of etcd's.
+no lease by hand; another leader of etcd's; a process that dies and comes back, and resumes its place where it may.
 
 ``EARLY`` is for worlds that note who leads, and comes once that is noted: the leader of etcd's that was ends a lease
 which is in use."""
@@ -102,6 +110,8 @@ def natural(world: World) -> Iterator[Move]:
         etcd, _ = serve(world.etcd, late.question, late.lease_id)
         left = tuple(other for other in world.late if other is not late)
         yield Move(f"late {late.question} of {late.lease_id:x}", tidied(_pushed(world, etcd)._replace(late=left)))
+    for lease_id in sorted(world.etcd.leases - {seat.lease_id for seat in world.seats}):
+        yield Move(f"lease {lease_id:x} of an earlier run ends", tidied(_pushed(world, world.etcd.end_lease(lease_id))))
     for key in world.etcd.keys:
         owner = world.seats[_place(key.name)]
         if key.lease_id == 0 and key.name != key_name(LOCK, owner.lease_id):
@@ -208,10 +218,25 @@ def _faults_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str,
     if candidate.phase is Phase.LEADING:
         ended = feed(etcd, feed(etcd, seat, StepDown(Reason.HOLD_CLOSED, Phase.CLAIMING)), Finished())
         yield "has its hold closed", "hold", _seated(world, place, ended)
+    yield "dies and comes back", "restart", _restarted(world, place)
     if seat.leads:
         resigns = feed(etcd, seat, StepDown(Reason.RESIGNED, Phase.CLAIMING))
         yield "resigns", "resign", _seated(world, place, resigns)
         yield from _transfers_of(world, place, seat)
+
+
+def _restarted(world: World, place: int) -> World:
+    """What it had sent may be served yet; what it was sent is lost. By the rules of the production core it resumes."""
+    seat, etcd = world.seats[place], world.etcd
+    late = world.late
+    if seat.sent is not None and seat.sent.answer is None and isinstance(seat.sent.question, Claim | Release | Shift):
+        late = (*late, Late(seat.sent.question, seat.sent.lease_id))
+    left = place_of(seat.candidate, OWNER)
+    if left is not None and left.lease_id in etcd.leases and key_is_lost(left, etcd.key(left.key)) is None:
+        opened = feed(etcd, FRESH, SessionOpened(Renewal(left.lease_id, TTL, 0.0, etcd.header)))
+    else:
+        etcd, opened = open_session(etcd, FRESH, place)
+    return _pushed(_seated(world, place, opened), etcd)._replace(late=late)
 
 
 def _transfers_of(world: World, place: int, seat: Seat) -> Iterator[tuple[str, str, World]]:

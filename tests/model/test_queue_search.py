@@ -4,12 +4,15 @@ A path may have as many faults as its limits say, in any order, at any moment. `
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from sidecar.election import transitions
+from sidecar.election import resume, transitions
 from sidecar.election.candidate import Candidate
-from tests.model import queue_world
+from sidecar.election.events import Phase
+from sidecar.election.resume import Owner, Place
+from tests.model import queue_moves, queue_world
 from tests.model.queue_moves import EARLY, KINDS, Limits
 from tests.model.queue_search import Found, search
 
@@ -28,6 +31,7 @@ TWO_OF = [
     ("delete", "late"),
     ("delete", "lost answer"),
     ("delete", "watch"),
+    ("restart", "late"),
 ]
 """Faults that two candidates meet twice, in every mixture: what remains for `make test-all` takes minutes."""
 
@@ -80,6 +84,14 @@ def test_two_candidates_bear_a_lease_that_etcd_ends_early_and_another_fault(kind
         ("unhealthy", "transfer"),
         ("overwrite", "lost answer"),
         ("overwrite", "watch"),
+        ("restart", "lost answer"),
+        ("restart", "resign"),
+        ("restart", "transfer"),
+        ("restart", "terminate"),
+        ("restart", "watch"),
+        ("restart", "delete"),
+        ("restart", "lapse"),
+        ("restart", "term"),
     ],
     ids="+".join,
 )
@@ -130,3 +142,14 @@ def test_the_search_finds_a_wake_up_that_is_lost(monkeypatch: pytest.MonkeyPatch
     found = search(2, Limits(1, kinds=frozenset({"terminate"})))
     assert found.violation is not None
     assert "nothing but a fault leads to one leader" in found.violation
+
+
+@pytest.mark.usefixtures("fresh_core")
+def test_the_search_finds_a_place_that_is_resumed_with_its_release_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def place_of_whoever_has_a_key(candidate: Candidate, owner: Owner) -> Place | None:
+        return resume.place_of(replace(candidate, phase=Phase.WAITING), owner)
+
+    monkeypatch.setattr(queue_moves, "place_of", place_of_whoever_has_a_key)
+    found = search(2, Limits(2, kinds=frozenset({"restart", "resign"})))
+    assert found.violation is not None
+    assert "lead" in found.violation

@@ -215,14 +215,21 @@ def wall_jumps(world: World, rng: Random) -> None:
 
 
 def crash(world: World, rng: Random) -> None:
-    world.spawn(_crash(world, victim(world, rng), rng.uniform(0, 2 * STANDING_SECONDS)))
+    """The machine, and the pod with it."""
+    world.spawn(_crash(world, victim(world, rng), rng.uniform(0, 2 * STANDING_SECONDS), same_pod=False))
 
 
-async def _crash(world: World, sidecar: Sidecar, away_seconds: float) -> None:
+def restart(world: World, rng: Random) -> None:
+    """The sidecar's container alone: most often it is back within its TTL."""
+    away_seconds = rng.uniform(0, rng.choice([0.3, 1.0, 1.3]) * world.ttl_seconds)
+    world.spawn(_crash(world, victim(world, rng), away_seconds, same_pod=True))
+
+
+async def _crash(world: World, sidecar: Sidecar, away_seconds: float, *, same_pod: bool) -> None:
     sidecar.leaving = True
     await sidecar.crash()
     await asyncio.sleep(away_seconds)
-    world.launch(sidecar.identity)
+    world.launch(sidecar.identity, same_pod=same_pod)
 
 
 def terminate(world: World, rng: Random) -> None:
@@ -330,7 +337,8 @@ WEIGHTS: dict[Fault, float] = {
     compacted: 1,
     no_space: 0.5,
     wall_jumps: 1,
-    crash: 2,
+    crash: 1,
+    restart: 3,
     terminate: 2,
     resign: 3,
     hold_closes: 2,

@@ -18,6 +18,11 @@ class Promise:
     until: float
 
 
+def pod_of(run: str) -> str:
+    """Whose life this is: a pod's later life may go on with the lead of an earlier one."""
+    return run.rpartition(".")[0]
+
+
 class Monitor:
     """``run`` names one life of one sidecar. ``violations`` is what was found, ``answers`` how many were checked."""
 
@@ -39,7 +44,8 @@ class Monitor:
         if token is None or now < self._off_until or now < self._excused.get(run, 0.0):
             return
         for other in self._promises.values():
-            if other.run != run and other.until > now:
+            goes_on = (pod_of(other.run), other.token) == (pod_of(run), token)
+            if not goes_on and other.run != run and other.until > now:
                 self.violate(
                     now,
                     f"{run} (token {token}) leads while {other.run} (token {other.token}) promised "
@@ -53,11 +59,11 @@ class Monitor:
 
     def gave_up(self, run: str) -> None:
         """Its workload gave the lead up: what it promised before binds nobody any more."""
-        self._promises.pop(run, None)
+        self._forget(run)
 
     def excuse(self, now: float, run: str, seconds: float) -> None:
         """Somebody deleted its key or revoked its lease by hand (assumption b): its answers do not count for now."""
-        self._promises.pop(run, None)
+        self._forget(run)
         self._excused[run] = now + seconds
 
     def excuse_all(self, now: float, seconds: float) -> None:
@@ -66,10 +72,15 @@ class Monitor:
         self._highest = None
         self._off_until = now + seconds
 
+    def _forget(self, run: str) -> None:
+        """Its promises, and those of earlier lives with which it went on."""
+        for life in [life for life in self._promises if pod_of(life) == pod_of(run)]:
+            del self._promises[life]
+
     def _check_token(self, now: float, run: str, token: int) -> None:
         if self._highest is not None:
             highest, by = self._highest
-            if token < highest or (token == highest and by != run):
+            if token < highest or (token == highest and pod_of(by) != pod_of(run)):
                 self.violate(now, f"{run} leads with token {token}, after {by} with token {highest}")
                 return
         self._highest = (token, run)

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from sidecar.election.lease import attempt_seconds
+from sidecar.election.lease import Renewal, attempt_seconds
 from sidecar.election.verdict import Reason
 from sidecar.elector.elector import Elector
+from sidecar.elector.resume import take_up
 from sidecar.elector.session import Session
 from sidecar.errors import CannotTransfer, EtcdError, NotLeading, UnknownCandidate
 from sidecar.metrics import Metrics
 from tests.simulation.etcd import SimulatedEtcd
 from tests.simulation.host import Host
+from tests.simulation.memory import SimulatedMemory
 from tests.simulation.monitor import Monitor
 from tests.simulation.store import SimulatedStore
 
@@ -40,10 +42,11 @@ class Sidecar:
         ttl_seconds: int,
         new_store: NewStore,
         rng: Random,
+        memory: SimulatedMemory,
     ) -> None:
         self.run, self.identity, self.host = run, identity, host
         self.store = new_store(etcd, host, attempt_seconds(ttl_seconds))
-        self._monitor, self._rng = monitor, rng
+        self._monitor, self._rng, self.memory = monitor, rng, memory
         metrics = Metrics()
         self.session = Session(self.store, ttl_seconds=ttl_seconds, clock=host.clock, random=rng, metrics=metrics)
         self.elector = Elector(
@@ -58,6 +61,7 @@ class Sidecar:
             max_promise_seconds=MAX_PROMISE_SECONDS,
             drain_seconds=DRAIN_SECONDS,
             tell=self._tell,
+            memory=memory,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._asks: asyncio.TimerHandle | None = None
@@ -66,9 +70,22 @@ class Sidecar:
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
-        work = (self.session.run(), self.elector.run(), self._ask_at_each_change())
+        work = (self._join(), self.elector.run(), self._ask_at_each_change())
         self._tasks = [loop.create_task(run) for run in work]
         self._ask_later()
+
+    async def _join(self) -> None:
+        place, renewal = self.memory.place, None
+        if place is not None:
+            answer = await take_up(place, self.store, self.host.clock, self._rng)
+            if isinstance(answer, Renewal):
+                self.host.note(f"resumes lease {place.lease_id:x}")
+                self.elector.inherit()
+                renewal = answer
+            else:
+                self.host.note(f"does not resume: {answer}")
+                await self.memory.forget()
+        await self.session.run(renewal)
 
     def failure(self) -> BaseException | None:
         """What ended one of its tasks that should run on."""
@@ -121,6 +138,7 @@ class Sidecar:
         self.leaving = True
         await self.elector.stop()
         await self._end_tasks()
+        await self.memory.forget()
         try:
             await self.session.end()
         except EtcdError as error:

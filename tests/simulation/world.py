@@ -5,10 +5,12 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
+from sidecar.election.resume import Owner
 from sidecar.election.transitions import REREAD_SECONDS
 from tests.simulation.etcd import SimulatedEtcd
 from tests.simulation.host import Host, Network
 from tests.simulation.member import Mode
+from tests.simulation.memory import SimulatedMemory
 from tests.simulation.monitor import Monitor
 from tests.simulation.sidecar import LOCK, NewStore, Sidecar
 from tests.simulation.store import SimulatedStore
@@ -35,6 +37,7 @@ class World:
         self.monitor = Monitor(self.trace)
         self.sidecars: dict[str, Sidecar] = {}
         self.peaceful = False
+        self._memories: dict[str, SimulatedMemory] = {}
         self._lives = 0
         self._names = [f"pod-{number}" for number in range(electors)]
         self._background: set[asyncio.Task[None]] = set()
@@ -54,8 +57,15 @@ class World:
         for name in self._names:
             self.launch(name)
 
-    def launch(self, name: str) -> None:
-        """A sidecar's life begins, on a host that has just booted."""
+    def launch(self, name: str, *, same_pod: bool = False) -> None:
+        """A sidecar's life begins, on a host that has just booted.
+
+        With ``same_pod`` it finds what the last life left, on a machine that keeps its pace. Its clock shows another
+        time all the same, for no times are to be brought along.
+        """
+        owner = Owner(LOCK, name, "", "", self.ttl_seconds)
+        memory = self._memories.setdefault(name, SimulatedMemory(owner))
+        memory.next_life(same_pod=same_pod)
         self._lives += 1
         run = f"{name}.{self._lives}"
         host = Host(
@@ -63,7 +73,7 @@ class World:
             self.rng,
             self.trace,
             offset=self.rng.uniform(0, 100_000),
-            rate=self.rng.choice([1.0, 1 - DRIFT, 1 + DRIFT, self.rng.uniform(1 - DRIFT, 1 + DRIFT)]),
+            rate=self.sidecars[name].host.rate if same_pod else self._draw_rate(),
         )
         sidecar = Sidecar(
             run,
@@ -74,10 +84,14 @@ class World:
             ttl_seconds=self.ttl_seconds,
             new_store=self._new_store,
             rng=Random(self.rng.getrandbits(64)),
+            memory=memory,
         )
         self.sidecars[name] = sidecar
         sidecar.start()
         self.note(f"{run} starts, clock rate {host.rate:.4f}")
+
+    def _draw_rate(self) -> float:
+        return self.rng.choice([1.0, 1 - DRIFT, 1 + DRIFT, self.rng.uniform(1 - DRIFT, 1 + DRIFT)])
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Let something happen later, in true time."""

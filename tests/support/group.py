@@ -29,7 +29,7 @@ class Group:
     """Used as a context manager: the sidecars run, one leads and the others wait; at the end the witness judges.
 
     ``names`` are their identities, ``endpoints`` what they are told of etcd (all of it by default), or what each of
-    them is. All start at once: ``queue`` tells who stands where.
+    them is, ``own_flags`` what each is given besides ``flags``. All start at once: ``queue`` tells who stands where.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Group:
         names: Sequence[str] = ("a", "b"),
         ttl_seconds: int = 2,
         flags: Sequence[str] = (),
+        own_flags: Mapping[str, Sequence[str]] | None = None,
         environment: Mapping[str, str] | None = None,
         endpoints: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         ask_every_seconds: float = 0.01,
@@ -54,7 +55,7 @@ class Group:
                 lock_name=lock,
                 folder=folder,
                 ttl_seconds=ttl_seconds,
-                flags=flags,
+                flags=(*flags, *(own_flags or {}).get(name, ())),
                 environment=environment,
             )
             for name in names

@@ -85,9 +85,18 @@ def _leaderships(answers: Iterable[Answer]) -> list[_Leadership]:
     return [_Leadership(token, instance, by_token[token, instance]) for token, instance in sorted(by_token)]
 
 
+def _goes_on(one: _Leadership, other: _Leadership) -> bool:
+    """Whether a sidecar that was started again may just have gone on with its leadership: never both at a time."""
+    first, second = sorted((one, other), key=lambda leadership: leadership.first_arrived.received_at)
+    same = first.first_arrived.sidecar == second.first_arrived.sidecar
+    return same and first.last_sent.sent_at < second.first_arrived.received_at
+
+
 def _between(older: _Leadership, newer: _Leadership, excuses: Sequence[Excuse]) -> Iterator[str]:
     began = newer.first_arrived
     if older.token == newer.token:
+        if _goes_on(older, newer):
+            return
         yield f"token {older.token} has two owners: {older.first_arrived} and {began}"
         return
     if any(excuse.meddled for excuse in excuses):

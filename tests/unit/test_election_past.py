@@ -236,3 +236,23 @@ def test_the_longer_of_two_waits_counts() -> None:
         for hold_off in (0.0, 3.0, 30.0)
     }
     assert waits == {0.0: 16.0, 3.0: 16.0, 30.0: 36.0}
+
+
+def test_a_run_that_resumed_does_not_wait_for_its_own_lead_and_leaves_the_record_as_it_is() -> None:
+    driven = Driven()
+    driven.candidate = Candidate(LOCK)
+    driven.feed(50.0, SessionOpened(renewal(0xA, 50.0, LATER_TERM), resumed=True))
+    driven.feed(50.1, Claimed(Header(1, 1, 20, LATER_TERM), MINE, None))
+    driven.reads(50.2, MINE, term=LATER_TERM, past=Past(Leadership(MINE.create_revision, GRANTED_IN, TTL)))
+    assert driven.candidate.leads(50.2)
+    assert driven.candidate.recorded
+
+
+def test_a_run_that_resumed_as_a_waiter_records_that_nobody_knows_when_its_lease_was_granted() -> None:
+    driven = Driven()
+    driven.candidate = Candidate(LOCK)
+    driven.feed(50.0, SessionOpened(renewal(0xA, 50.0, LATER_TERM), resumed=True))
+    driven.feed(50.1, Claimed(Header(1, 1, 20, LATER_TERM), MINE, None))
+    driven.reads(50.2, MINE, term=LATER_TERM, past=Past(RECORD, released=12))
+    assert driven.candidate.asked is not None
+    assert driven.candidate.asked.question == Confirm(Leadership(MINE.create_revision, UNKNOWN_TERM, TTL))

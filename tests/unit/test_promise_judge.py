@@ -22,6 +22,11 @@ INNOCENT = {
         leads("b", 7, 11.0, valid_for_ms=100),
         leads("a", 9, 10.0, valid_for_ms=2000, took=5.0),
     ],
+    "a restarted sidecar that goes on with its own lead": [
+        leads("a", 5, 10.0),
+        Answer("a", "a-0", 11.0, 11.1, 200, "leading", 5, 900),
+        leads("b", 7, 12.1),
+    ],
     "followers only": [waits("a", 10.0), waits("b", 10.0)],
 }
 
@@ -39,6 +44,14 @@ GUILTY = {
     ),
     "a restarted sidecar is another one": (
         [leads("a", 5, 10.0), Answer("a", "a-2", 11.0, 11.1, 200, "leading", 7, 900)],
+        "two leaders",
+    ),
+    "a restarted sidecar beside its earlier run": (
+        [leads("a", 5, 10.0), leads("a", 5, 12.0), Answer("a", "a-2", 11.0, 11.1, 200, "leading", 5, 900)],
+        "two owners",
+    ),
+    "what was promised before a restart": (
+        [leads("a", 5, 10.0), Answer("a", "a-2", 10.5, 10.6, 200, "leading", 5, 100), leads("b", 7, 11.5)],
         "two leaders",
     ),
     "two with one token": ([leads("a", 5, 10.0), leads("b", 5, 20.0)], "two owners"),

@@ -110,6 +110,7 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         "HEALTH_SUCCESS_THRESHOLD": "4",
         "HEALTH_COOL_DOWN": "0",
         "HEALTH_IGNORE_AFTER": "60",
+        "STATE_DIR": str(tmp_path),
         "LOG_FORMAT": "console",
         "LOG_LEVEL": "debug",
     }
@@ -156,6 +157,7 @@ def test_every_setting_can_come_from_the_environment(outside: Surroundings, tmp_
         health_success_threshold=4,
         health_cool_down_seconds=0.0,
         health_ignore_after_seconds=60.0,
+        state_dir=tmp_path,
         log_format="console",
         log_level="debug",
         follow_rollout=True,
@@ -252,6 +254,7 @@ BAD: list[tuple[dict[str, Given], str, ExitCode]] = [
     ({"etcd_cacert": "/no/such/file", "etcd_endpoints": "https://h:1"}, "--etcd-cacert", ExitCode.NO_INPUT),
     ({"etcd_user": "root"}, "--etcd-user", ExitCode.CONFIG),
     ({"etcd_user": "root", "etcd_password_file": "/no/such"}, "--etcd-password-file", ExitCode.NO_INPUT),
+    ({"state_dir": "/no/such"}, "--state-dir", ExitCode.NO_INPUT),
     ({"listen": "4040"}, "--listen", ExitCode.CONFIG),
     ({"listen": "localhost:70000"}, "--listen", ExitCode.CONFIG),
     ({"listen": "::1:4040"}, "--listen", ExitCode.CONFIG),

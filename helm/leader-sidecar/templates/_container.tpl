@@ -49,6 +49,9 @@ The same container is made by templates/injection.yaml, by `leader-sidecar injec
     {{- if $sidecar.followRollout }}
     - {name: LEADER_SIDECAR_FOLLOW_ROLLOUT, value: "true"}
     {{- end }}
+    {{- if $sidecar.resume }}
+    - {name: LEADER_SIDECAR_STATE_DIR, value: /var/run/leader-sidecar}
+    {{- end }}
     {{- if $sidecar.etcd.tlsSecret }}
     - {name: LEADER_SIDECAR_ETCD_CACERT, value: /etc/leader-sidecar/etcd/ca.crt}
     {{- if $sidecar.etcd.clientCertificate }}
@@ -88,6 +91,9 @@ The same container is made by templates/injection.yaml, by `leader-sidecar injec
     {{- if $sidecar.etcd.tlsSecret }}
     - {name: leader-sidecar-etcd, mountPath: /etc/leader-sidecar/etcd, readOnly: true}
     {{- end }}
+    {{- if $sidecar.resume }}
+    - {name: leader-sidecar-state, mountPath: /var/run/leader-sidecar}
+    {{- end }}
 {{- end }}
 
 {{/* The volumes of that container: a token of its own, whatever the pod does about its service account's. */}}
@@ -103,6 +109,10 @@ The same container is made by templates/injection.yaml, by `leader-sidecar injec
 {{- with $values.sidecar.etcd.tlsSecret }}
 - name: leader-sidecar-etcd
   secret: {secretName: {{ . | quote }}, defaultMode: 0444}
+{{- end }}
+{{- if $values.sidecar.resume }}
+- name: leader-sidecar-state
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- end }}
 {{- end }}
 

@@ -63,6 +63,11 @@ class Checker:
         self._tasks = asyncio.TaskGroup()
         metrics.workload_healthy.labels(election.view().election).set_function(lambda: float(self._health.healthy))
 
+    def carry_on(self) -> None:
+        """An earlier run's place is resumed: the workload was healthy then, and is until found not to be."""
+        if not self._health.stands:
+            self._take(Health(stands=True, healthy=True))
+
     async def run(self) -> None:
         async with self._tasks:
             self._tasks.create_task(self._look_again_and_again(), name="health: queue")
