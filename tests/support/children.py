@@ -20,7 +20,7 @@ class Child:
     """One process; its standard output and error go to ``log_file``.
 
     Used as a context manager it is gone at the end, however the test ended. ``start`` may be called again after the
-    process has ended: the log is appended to.
+    process has ended: the log is appended to. With ``leads_group`` it is the first of a process group of its own.
     """
 
     def __init__(
@@ -31,10 +31,12 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         takes_commands: bool = False,
+        leads_group: bool = False,
     ) -> None:
         self.name, self.command, self.log_file = name, [str(part) for part in command], log_file
         self.environment = None if environment is None else dict(environment)
         self._stdin = subprocess.PIPE if takes_commands else subprocess.DEVNULL
+        self._process_group = 0 if leads_group else None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -75,6 +77,7 @@ class Child:
                 stderr=log,
                 env=self.environment,
                 preexec_fn=die_with_parent,  # safe: it only calls prctl
+                process_group=self._process_group,
             )
 
     def kill(self) -> None:
