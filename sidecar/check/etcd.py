@@ -96,8 +96,10 @@ def _version(where: str, version: str) -> Iterator[Finding]:
         what = f"its version {version!r} cannot be read"
         yield note(Id.ETCD_VERSION_UNKNOWN, where, what, "make sure that it is 3.4.31, 3.5.13, 3.6.0 or later")
     if old:
-        what = f"etcd {version}: a stuck etcd leader that thaws revokes healthy leases, so two may lead for a moment"
-        yield error(Id.ETCD_OUTDATED, where, what, "upgrade to 3.4.31, 3.5.13, 3.6.0 or later")
+        what = f"etcd {version}: its leader revokes leases in use once its disk was stuck, and leads are lost by it"
+        yield error(
+            Id.ETCD_OUTDATED, where, what, "upgrade to 3.4.31, 3.5.13, 3.6.0 or later, or set --hold-off to the TTL"
+        )
 
 
 def _is_refusal(found: EtcdError | None) -> bool:

@@ -65,8 +65,8 @@ class Census:
             await connection.retire()
         if outdated(answer.version) and self._versions.get(target) != answer.version:
             log.warning(
-                "etcd %s at %s is too old for the validity promise (a stuck etcd leader that thaws revokes healthy"
-                " leases): upgrade to 3.4.31, 3.5.13, 3.6.0 or later",
+                "etcd %s at %s is too old for the validity promise: its leader revokes leases in use once its disk was"
+                " stuck; upgrade to 3.4.31, 3.5.13, 3.6.0 or later, or set --hold-off to the TTL",
                 answer.version,
                 target,
             )

@@ -20,7 +20,7 @@ SEEDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in ra
 SEEDS_FOR_A_BREAK = range(40)
 COUNTERS = [state_name(LOCK, f"counter-{number}") for number in range(12)]
 """Several, so that a successor is long in writing some of them."""
-LEAST_WRITES = 100
+LEAST_WRITES = 50
 
 
 class Judged(Keyspace):
