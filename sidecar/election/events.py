@@ -82,9 +82,13 @@ class RenewNow:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLease:
-    """Ask how long the leader's lease has left, whatever else is out. Answered by ``Probed``, or not at all."""
+    """Ask, a little later, how long the leader's lease has left, whatever else is out.
+
+    Answered by ``Probed``, or not at all.
+    """
 
     lease_id: int
+    in_seconds: float = 0.0
 
 
 Question = Claim | Look | Confirm | Release | Survey | Shift

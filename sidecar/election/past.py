@@ -21,6 +21,10 @@ _LEADING, _RELEASED = "leader-sidecar.meta/leading/", "leader-sidecar.meta/relea
 UNKNOWN_TERM = 0
 """Of no lease: etcd's terms begin at 1."""
 MOST_ENDED = 4
+PROBE_AGAIN_SECONDS = 0.25
+"""A lease that runs out is looked at this often."""
+LAST_PROBE_SECONDS = 1.0
+"""Its last look must be no older: somebody might have renewed it since. etcd may be half a second late to end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class Probe:
         return self.left_seconds + 1 <= self.ttl_seconds / 2
 
     def expired_by(self, now: float) -> bool:
-        """Whether its end at this time is what was to be expected."""
-        return self.runs_out and now >= self.asked_at + self.left_seconds
+        """Whether its end at this time is what was to be expected: just before there was less than a second left."""
+        return self.left_seconds < 1 and now - self.asked_at < LAST_PROBE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,14 @@ from sidecar.election.events import (
     WatchBroke,
 )
 from sidecar.election.lease import Renewal
-from sidecar.election.past import UNKNOWN_TERM, Ended, noticed, verdict_waits_until
+from sidecar.election.past import (
+    LAST_PROBE_SECONDS,
+    PROBE_AGAIN_SECONDS,
+    UNKNOWN_TERM,
+    Ended,
+    noticed,
+    verdict_waits_until,
+)
 from sidecar.election.queue import Header, LockKey, QueueView, key_name
 from sidecar.election.transfer import shifts
 from sidecar.election.verdict import Reason
@@ -88,7 +95,8 @@ def _ask(candidate: Candidate, now: float) -> tuple[Candidate, tuple[Effect, ...
         candidate = replace(candidate, renew=False)
         effects.append(RenewNow())
     if candidate.probing and candidate.first is not None:
-        effects.append(ProbeLease(candidate.first.lease_id))
+        runs_out = candidate.probe is not None and candidate.probe.runs_out
+        effects.append(ProbeLease(candidate.first.lease_id, PROBE_AGAIN_SECONDS if runs_out else 0.0))
     candidate = replace(candidate, probing=False)
     question = candidate.question()
     if question is not None and candidate.asked is None and now >= candidate.ask_at:
@@ -137,7 +145,9 @@ def _renew(candidate: Candidate, event: Renewed, now: float, _dice: float) -> Ca
     candidate = replace(candidate, renewal=event.renewal)
     if candidate.phase is Phase.LEADING or (candidate.phase is Phase.WAITING and candidate.is_first):
         return replace(candidate, ask_at=now)
-    return replace(candidate, probing=_is_doubtful(candidate))
+    before = candidate.probe
+    going_on = before is not None and before.runs_out and now - before.asked_at < LAST_PROBE_SECONDS
+    return replace(candidate, probing=_is_doubtful(candidate) and not going_on)
 
 
 def _is_doubtful(candidate: Candidate) -> bool:
@@ -150,7 +160,8 @@ def _is_doubtful(candidate: Candidate) -> bool:
 
 
 def _probed(candidate: Candidate, event: Probed, _now: float, _dice: float) -> Candidate:
-    return replace(candidate, probe=event.probe)
+    candidate = replace(candidate, probe=event.probe)
+    return replace(candidate, probing=event.probe.runs_out and _is_doubtful(candidate))
 
 
 def _distrust(candidate: Candidate, _event: ClockJumped, now: float, _dice: float) -> Candidate:

@@ -368,7 +368,7 @@ class Elector:
             self._session.renew_now()
             return
         if isinstance(effect, ProbeLease):
-            self._spawn(self._probe(effect.lease_id), name=f"probe {self.election}")
+            self._spawn(self._probe(effect), name=f"probe {self.election}")
             return
         renewal = self._candidate.renewal
         if renewal is not None:
@@ -406,9 +406,10 @@ class Elector:
         if lost is not None:
             self._session.drop(lease_id, lost)
 
-    async def _probe(self, lease_id: int) -> None:
+    async def _probe(self, effect: ProbeLease) -> None:
+        await self._clock.sleep(effect.in_seconds)
         try:
-            probe = await self._store.probe(lease_id)
+            probe = await self._store.probe(effect.lease_id)
         except HistoryWentBack:
             self._drop_for_history()
             return

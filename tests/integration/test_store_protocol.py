@@ -29,6 +29,8 @@ METHODS = {
     "grant": "LeaseGrant",
     "renew": "LeaseKeepAlive",
     "revoke": "LeaseRevoke",
+    "probe": "LeaseTimeToLive",
+    "record": "Txn",
     "claim": "Txn",
     "look": "Range",
     "confirm": "Range",

@@ -28,6 +28,7 @@ class ScriptedEtcd:
         self._add("KV", "Txn", rpc.TxnRequest, self._transact)
         self._add("Lease", "LeaseGrant", rpc.LeaseGrantRequest, self._grant)
         self._add("Lease", "LeaseRevoke", rpc.LeaseRevokeRequest, self._revoke)
+        self._add("Lease", "LeaseTimeToLive", rpc.LeaseTimeToLiveRequest, self._time_to_live)
         self._add("Auth", "Authenticate", rpc.AuthenticateRequest, self._authenticate)
         self._add("Maintenance", "Status", rpc.StatusRequest, lambda _: rpc.StatusResponse(version="3.6.0"))
         self._add_stream("Lease", "LeaseKeepAlive", rpc.LeaseKeepAliveRequest, self._keep_alive)
@@ -61,6 +62,9 @@ class ScriptedEtcd:
 
     def _revoke(self, _: Any) -> Any:
         return rpc.LeaseRevokeResponse(header=self.header())
+
+    def _time_to_live(self, request: Any) -> Any:
+        return rpc.LeaseTimeToLiveResponse(header=self.header(), ID=request.ID, TTL=20, grantedTTL=30)
 
     def _authenticate(self, _: Any) -> Any:
         return rpc.AuthenticateResponse(token=f"token-{len(self.seen('Authenticate'))}")

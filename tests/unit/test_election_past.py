@@ -29,6 +29,7 @@ from sidecar.election.events import (
 )
 from sidecar.election.lease import Renewal
 from sidecar.election.past import (
+    PROBE_AGAIN_SECONDS,
     UNKNOWN_TERM,
     Ended,
     Leadership,
@@ -158,9 +159,23 @@ def test_without_hold_off_a_go_program_is_followed_at_once() -> None:
 
 
 def test_a_lease_that_was_seen_running_out_is_believed_to_have_ended() -> None:
-    driven = Driven().feed(7.0, Probed(Probe(RIVAL.lease_id, TTL, left_seconds=2.0, asked_at=7.0)))
+    driven = Driven().feed(9.0, Probed(Probe(RIVAL.lease_id, TTL, left_seconds=0.0, asked_at=9.0)))
     driven.sees_the_rival_go(9.4).reads(9.5, MINE, term=LATER_TERM)
     assert driven.candidate.leads(9.5)
+
+
+def test_a_look_at_a_lease_that_is_old_says_nothing_of_its_end() -> None:
+    driven = Driven().feed(9.0, Probed(Probe(RIVAL.lease_id, TTL, left_seconds=0.0, asked_at=9.0)))
+    assert driven.sees_the_rival_go(10.0).reads(10.1, MINE, term=LATER_TERM).candidate.holds_off(10.1)
+
+
+def test_a_lease_that_runs_out_is_looked_at_again_and_again() -> None:
+    driven = Driven().feed(3.0, Renewed(renewal(0xA, 2.9, LATER_TERM)))
+    assert driven.feed(3.1, Probed(Probe(RIVAL.lease_id, TTL, 8.0, 3.05))).effects == ()
+    again = ProbeLease(RIVAL.lease_id, PROBE_AGAIN_SECONDS)
+    assert driven.feed(6.1, Probed(Probe(RIVAL.lease_id, TTL, 4.0, 6.0))).effects == (again,)
+    assert driven.feed(6.2, Renewed(renewal(0xA, 6.15, LATER_TERM))).effects == (), "one look after another"
+    assert driven.feed(6.4, Probed(Probe(RIVAL.lease_id, TTL, 9.0, 6.35))).effects == ()
 
 
 def test_a_lease_that_ends_while_it_was_being_renewed_is_not() -> None:
