@@ -12,10 +12,11 @@ mark, in the transaction that releases its key: ``leader-sidecar.meta/released/`
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sidecar.election.margin import margin_seconds
+from sidecar.election.margin import MARGIN_RATIO, margin_seconds
 
 _LEADING, _RELEASED = "leader-sidecar.meta/leading/", "leader-sidecar.meta/released/"
 UNKNOWN_TERM = 0
@@ -49,30 +50,48 @@ NO_PAST = Past()
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How long a lease had left when etcd was asked at ``asked_at``: whole seconds, rounded down."""
+    """How long a lease had left when etcd was asked at ``asked_at``: whole seconds, rounded down.
+
+    ``earliest`` is the earliest bound that any look since its last renewal gave; see ``after``.
+    """
 
     lease_id: int
     ttl_seconds: float
     left_seconds: float
     asked_at: float
+    earliest: float = math.inf
 
     @property
     def runs_out(self) -> bool:
         """Whether nobody has renewed it for half its TTL."""
         return self.left_seconds + 1 <= self.ttl_seconds / 2
 
-    def expired_by(self, now: float) -> bool:
-        """Whether its end at this time is what was to be expected: just before there was less than a second left."""
-        return self.left_seconds < 1 and now - self.asked_at < LAST_PROBE_SECONDS
+    @property
+    def over_by(self) -> float:
+        """When the lease has ended, if nobody renews it; clocks may drift apart."""
+        return min(self.earliest, self.asked_at + (self.left_seconds + 1) * (1 + MARGIN_RATIO))
+
+    def after(self, before: "Probe | None") -> "Probe":
+        """This look, with what an earlier one still tells: it does where the lease was not renewed between them."""
+        if before is None or before.lease_id != self.lease_id or self.asked_at + self.left_seconds >= before.over_by:
+            return self
+        return replace(self, earliest=before.over_by)
+
+    def known_end(self, now: float) -> float | None:
+        """When a lease that is gone now would have ended by itself at the latest; None if it may have been renewed."""
+        return self.over_by if self.runs_out and now - self.asked_at < LAST_PROBE_SECONDS else None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A key that was the first is gone, as I know since ``noticed_at``. ``expired``: its lease was seen running out."""
+    """A key that was the first is gone, as I know since ``noticed_at``.
+
+    ``over_at``: its lease was seen running out, and would have ended by then.
+    """
 
     token: int
     noticed_at: float
-    expired: bool = False
+    over_at: float | None = None
 
 
 def leading_name(lock: str) -> str:
@@ -132,6 +151,8 @@ def verdict_waits_until(
     if ends and hold_off_seconds:
         waits.append(ends[max(ends)].noticed_at + hold_off_seconds)
     last = past.last
-    if last is not None and last.token in ends and last.raft_term != raft_term and not ends[last.token].expired:
-        waits.append(ends[last.token].noticed_at + last.ttl_seconds + margin_seconds(last.ttl_seconds))
+    if last is not None and last.token in ends and last.raft_term != raft_term:
+        end = ends[last.token]
+        longest = end.noticed_at + last.ttl_seconds + margin_seconds(last.ttl_seconds)
+        waits.append(longest if end.over_at is None else min(longest, end.over_at))
     return max(waits, default=None)

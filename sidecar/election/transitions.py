@@ -160,7 +160,7 @@ def _is_doubtful(candidate: Candidate) -> bool:
 
 
 def _probed(candidate: Candidate, event: Probed, _now: float, _dice: float) -> Candidate:
-    candidate = replace(candidate, probe=event.probe)
+    candidate = replace(candidate, probe=event.probe.after(candidate.probe))
     return replace(candidate, probing=event.probe.runs_out and _is_doubtful(candidate))
 
 
@@ -255,8 +255,9 @@ def _await_the_past(candidate: Candidate, view: QueueView, now: float) -> Candid
 
 def _notice_end(candidate: Candidate, token: int, lease_id: int, now: float) -> Candidate:
     """A key that was the first is gone."""
-    expired = candidate.probe is not None and candidate.probe.lease_id == lease_id and candidate.probe.expired_by(now)
-    return replace(candidate, ended=noticed(candidate.ended, Ended(token, now, expired)))
+    probe = candidate.probe
+    over_at = probe.known_end(now) if probe is not None and probe.lease_id == lease_id else None
+    return replace(candidate, ended=noticed(candidate.ended, Ended(token, now, over_at)))
 
 
 def _remember(candidate: Candidate, view: QueueView, now: float, dice: float) -> Candidate:

@@ -158,15 +158,39 @@ def test_without_hold_off_a_go_program_is_followed_at_once() -> None:
     assert Driven().sees_the_rival_go(5.0).reads(5.1, MINE, term=LATER_TERM, past=Past()).candidate.leads(5.1)
 
 
-def test_a_lease_that_was_seen_running_out_is_believed_to_have_ended() -> None:
-    driven = Driven().feed(9.0, Probed(Probe(RIVAL.lease_id, TTL, left_seconds=0.0, asked_at=9.0)))
-    driven.sees_the_rival_go(9.4).reads(9.5, MINE, term=LATER_TERM)
-    assert driven.candidate.leads(9.5)
+def running_out(*looks: tuple[float, float]) -> Driven:
+    """The rival's lease, with so much time left at such times."""
+    driven = Driven().feed(3.0, Renewed(renewal(0xA, 2.9, LATER_TERM)))
+    for asked_at, left in looks:
+        driven.feed(asked_at + 0.01, Probed(Probe(RIVAL.lease_id, TTL, left, asked_at)))
+    return driven
+
+
+def test_after_a_lease_that_was_seen_running_out_the_verdict_waits_only_until_it_would_have_ended() -> None:
+    driven = running_out((8.5, 1.0), (8.75, 0.0), (9.0, 0.0), (9.25, 0.0), (9.5, 0.0), (9.75, 0.0))
+    end = pytest.approx(8.75 + 1.1)  # the first look that found less than a second, and the clocks' drift
+    assert driven.sees_the_rival_go(9.76).reads(9.77, MINE, term=LATER_TERM).candidate.held_until == end
+    assert driven.reads(9.9, MINE, term=LATER_TERM).candidate.leads(9.9)
+
+
+def test_a_lease_that_was_renewed_between_two_looks_is_not_taken_to_have_run_out() -> None:
+    driven = running_out((8.5, 1.0), (8.75, 9.0))
+    full = 8.8 + TTL + MARGIN
+    assert driven.sees_the_rival_go(8.8).reads(8.9, MINE, term=LATER_TERM).candidate.held_until == full
+    renewed_and_running_out_again = running_out((8.5, 0.0), (13.0, 4.0), (16.9, 0.0))
+    end = pytest.approx(16.9 + 1.1)
+    driven = renewed_and_running_out_again.sees_the_rival_go(17.0)
+    assert driven.reads(17.1, MINE, term=LATER_TERM).candidate.held_until == end
 
 
 def test_a_look_at_a_lease_that_is_old_says_nothing_of_its_end() -> None:
-    driven = Driven().feed(9.0, Probed(Probe(RIVAL.lease_id, TTL, left_seconds=0.0, asked_at=9.0)))
-    assert driven.sees_the_rival_go(10.0).reads(10.1, MINE, term=LATER_TERM).candidate.holds_off(10.1)
+    driven = running_out((9.0, 0.0)).sees_the_rival_go(10.0)
+    assert driven.reads(10.1, MINE, term=LATER_TERM).candidate.held_until == 10.0 + TTL + MARGIN
+
+
+def test_a_look_at_another_lease_says_nothing() -> None:
+    driven = Driven().feed(9.0, Probed(Probe(0xE, TTL, 0.0, 9.0))).sees_the_rival_go(9.1)
+    assert driven.reads(9.2, MINE, term=LATER_TERM).candidate.held_until == 9.1 + TTL + MARGIN
 
 
 def test_a_lease_that_runs_out_is_looked_at_again_and_again() -> None:
