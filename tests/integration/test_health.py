@@ -12,6 +12,8 @@ from tests.support.group import Group, metric
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
+pytestmark = pytest.mark.slow
+
 TTL_SECONDS = 3
 PROMISE_SECONDS = 1.0
 FAILURES = 2

@@ -13,6 +13,8 @@ from tests.support.group import Group, sleep_ttls
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
+pytestmark = pytest.mark.slow
+
 TTL_SECONDS = 3
 PROMISE_SECONDS = 1.5
 LONGER_THAN_A_PROMISE = 2.5

@@ -15,6 +15,8 @@ from tests.support.group import Group, Key, sleep_ttls
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
+pytestmark = pytest.mark.slow
+
 TTL_SECONDS = 10
 NAMES = ("a", "b", "c")
 PATIENCE_SECONDS = 60

@@ -14,6 +14,8 @@ from tests.support.labelled import KEY, TOKEN
 from tests.support.routed import PORTS, SERVICE, routed_to
 from tests.support.sidecar import SidecarProcess
 
+pytestmark = pytest.mark.slow
+
 TTL_SECONDS = 10
 _LOCKS = itertools.count()
 

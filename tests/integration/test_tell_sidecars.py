@@ -20,6 +20,8 @@ from tests.support.receiver import Receiver
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs"
 SHORT_TTL_SECONDS = 4
 """A shorter one may run out on a busy machine."""
