@@ -9,6 +9,9 @@ IDLE ?= 600
 READY := .venv/.ready
 BROWSER := .venv/.browser
 RUN := .venv/bin/python -m
+# what in test-all minds no neighbour; the faults, and what needs an API server or a browser, run alone
+SIDE_BY_SIDE := tests/model tests/simulation tests/examples $(patsubst %,tests/integration/test_%.py, \
+	resume resume_pods tell_sidecars hold health route_sidecars)
 
 .PHONY: demo test test-all lint bench simulate soak image test-cluster test-helm-3 test-node bench-kubernetes tools lock docs \
 	setup zipapp
@@ -21,8 +24,8 @@ test: $(READY) ## what runs in minutes and needs no more tools
 	$(RUN) pytest -m "not slow and not tools" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-all: $(READY) tools $(BROWSER) ## the rest: cluster faults, and what needs a browser or programs built from Go modules
-	$(RUN) pytest -m "slow or tools" --numprocesses 2 tests/model tests/simulation $(ARGS)
-	$(RUN) pytest -m "slow or tools" --ignore tests/model --ignore tests/simulation $(ARGS)
+	$(RUN) pytest -m "slow or tools" --numprocesses 2 $(SIDE_BY_SIDE) $(ARGS)
+	$(RUN) pytest -m "slow or tools" $(SIDE_BY_SIDE:%=--ignore %) $(ARGS)
 
 test-cluster: $(READY) tools ## routing's promise on a real API server, under faults of the sidecars and of the API; ten minutes
 	$(RUN) pytest tests/cluster $(ARGS)

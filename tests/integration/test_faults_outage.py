@@ -10,6 +10,8 @@ from tests.support.group import Group, metric, sleep_ttls, wait_for_log, wait_fo
 from tests.support.sidecar import SidecarProcess
 from tests.support.witness import boottime
 
+pytestmark = pytest.mark.slow
+
 TTL_SECONDS = 2
 QUOTA_BYTES = 2_000_000
 

@@ -13,6 +13,8 @@ from tests.support.labelled import KEY
 from tests.support.routed import PORTS, SERVICE, routed_to
 from tests.support.sidecar import SidecarProcess
 
+pytestmark = pytest.mark.slow
+
 _LOCKS = itertools.count()
 
 

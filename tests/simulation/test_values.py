@@ -123,6 +123,7 @@ class Uncompared(SimulatedStore):
         return super()._guards(name, revision, leader, token)[0], True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [Unled, Uncompared])
 def test_a_missing_guard_is_found_out(broken: NewStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in SEEDS_FOR_A_BREAK:
