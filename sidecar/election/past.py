@@ -6,9 +6,9 @@ replaced meanwhile finds every lease expired when it goes on, and hands the revo
 ticked). It knows no lease that was granted in a later term than its own. So a key that went with its lease says that a
 leadership is over only while etcd's term is the one the lease was granted in.
 
-A sidecar that leads records so: ``leader-sidecar.meta/leading/`` + lock, just after the verdict is on, for which nobody
-waits. One that gives the lead up on purpose leaves a
-mark, in the transaction that releases its key: ``leader-sidecar.meta/released/`` + lock, the token.
+A sidecar that leads records so, just after its verdict is on: ``leader-sidecar.meta/leading/`` + lock. One that gives
+the lead up on purpose leaves a mark, in the transaction that releases its key: ``leader-sidecar.meta/released/`` +
+lock, the token.
 """
 
 import json
